@@ -1,0 +1,36 @@
+"""Who is calling: the one form in which every dialect's credentials arrive at the operations."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a caller may be allowed to do; the permission table maps each to every dialect's own names."""
+
+    LIST_FUNCTIONS = "functions.list"
+    READ_FUNCTION = "functions.read"
+    CREATE_FUNCTION = "functions.create"
+    UPDATE_FUNCTION = "functions.update"
+    DELETE_FUNCTION = "functions.delete"
+    INVOKE_FUNCTION = "functions.invoke"
+    CALL_API_FUNCTION = "functions.call_api"
+    READ_EXECUTIONS = "executions.read"
+    READ_API_REQUESTS = "api_requests.read"
+    READ_API_REQUEST_LOGS = "api_requests.read_logs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """
+    An authenticated caller, bound to one environment of one account.
+
+    ``permissions`` are the names the credential carries: ``read write execute admin`` for API keys, Extra
+    Horizon permission names for users.
+    """
+
+    account_id: str
+    environment_id: str
+    permissions: frozenset[str]
+    key_id: str | None = None
+    user_id: str | None = None
+    application_id: str | None = None

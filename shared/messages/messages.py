@@ -1,0 +1,222 @@
+"""
+The messages, each defined once.
+
+A message is a frozen dataclass with a wire ``TYPE`` and an integer ``VERSION``. Its fields are plain values,
+tuples and nested dataclasses that ``codec`` lists; one field, ``payload``, may hold raw bytes (an event, a
+result, a body) that no service between the two ends ever parses. Within a version only optional fields with
+defaults are added, and readers ignore fields they do not know; anything else is a new version.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from shared.domain.errors import ErrorRecord
+from shared.domain.outcome import Failure, LogLine, Timings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """The HTTP side of a call of an API function, kept for its record."""
+
+    method: str
+    path: str
+    user_id: str | None = None
+    application_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeFunction:
+    """
+    Run a function now and answer. Carried by ``invoker.sync.v1``, at most once.
+
+    ``record_id`` names the execution or API request the run is recorded as; ``kind`` is an
+    ``ExecutionKind`` or ``api``. ``expires_at_ms`` (Unix time) is the caller's deadline. ``payload`` is the
+    handler's event, for kind ``neo`` the JSON text of ``params``.
+    """
+
+    TYPE: ClassVar[str] = "function.invoke"
+    VERSION: ClassVar[int] = 1
+
+    record_id: str
+    kind: str
+    function_id: str
+    revision: int
+    expires_at_ms: int
+    api_call: ApiCall | None = None
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAnswer:
+    """The validated HTTP answer of an API function; its body is the reply's payload."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationReply:
+    """
+    The answer to ``InvokeFunction``: exactly one of ``error``, ``failure`` or success.
+
+    ``payload`` is the result's JSON text, or the body when ``answer`` is given. ``duration_ms`` runs from
+    the start of user code to its end.
+    """
+
+    TYPE: ClassVar[str] = "function.invoked"
+    VERSION: ClassVar[int] = 1
+
+    record_id: str
+    error: ErrorRecord | None = None
+    failure: Failure | None = None
+    answer: ApiAnswer | None = None
+    defined: bool = True
+    started_at_ms: int = 0
+    finished_at_ms: int = 0
+    duration_ms: float = 0.0
+    cold_start: bool = False
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunExecution:
+    """Run an accepted execution; everything else is in its row. Carried by ``invoker.async.v1``."""
+
+    TYPE: ClassVar[str] = "execution.run"
+    VERSION: ClassVar[int] = 1
+
+    execution_id: str
+    function_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployFunction:
+    """Bring a function to the state its deployment row asks for. Carried by ``deployer.v1``."""
+
+    TYPE: ClassVar[str] = "function.deploy"
+    VERSION: ClassVar[int] = 1
+
+    deployment_id: str
+    function_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionChanged:
+    """A function has a new revision, or is gone. Caches drop what they hold of it."""
+
+    TYPE: ClassVar[str] = "function.changed"
+    VERSION: ClassVar[int] = 1
+
+    function_id: str
+    environment_id: str
+    name: str
+    revision: int
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentFinished:
+    """A deployment succeeded, or was refused for the reason in ``error``."""
+
+    TYPE: ClassVar[str] = "deployment.finished"
+    VERSION: ClassVar[int] = 1
+
+    deployment_id: str
+    function_id: str
+    error: ErrorRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRevoked:
+    """A key or token no longer counts. Caches drop the credential with this SHA-256 (hex)."""
+
+    TYPE: ClassVar[str] = "credential.revoked"
+    VERSION: ClassVar[int] = 1
+
+    credential_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionFinished:
+    """
+    A synchronous run ended: its whole record, with its log lines.
+
+    ``params`` and ``result`` are JSON texts; ``status`` is ``completed`` or ``failed``.
+    """
+
+    TYPE: ClassVar[str] = "execution.finished"
+    VERSION: ClassVar[int] = 1
+
+    execution_id: str
+    function_id: str
+    environment_id: str
+    version_id: str
+    kind: str
+    status: str
+    params: str
+    result: str | None
+    result_defined: bool
+    failure: Failure | None
+    started_at_ms: int
+    finished_at_ms: int
+    duration_ms: float
+    timings: Timings
+    lines: tuple[LogLine, ...] = ()
+    dropped_log_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRequestFinished:
+    """A call of an API function ended, or was refused: its record, with its log lines."""
+
+    TYPE: ClassVar[str] = "api-request.finished"
+    VERSION: ClassVar[int] = 1
+
+    request_id: str
+    function_id: str
+    environment_id: str
+    function_name: str
+    call: ApiCall
+    status_code: int
+    failure: Failure | None
+    started_at_ms: int
+    duration_ms: float
+    timings: Timings = field(default_factory=Timings)
+    lines: tuple[LogLine, ...] = ()
+    dropped_log_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLinesWritten:
+    """Log lines of an accepted execution (its row is settled by the invoker itself)."""
+
+    TYPE: ClassVar[str] = "log.written"
+    VERSION: ClassVar[int] = 1
+
+    record_id: str
+    first_number: int
+    lines: tuple[LogLine, ...]
+
+
+Command = InvokeFunction | RunExecution | DeployFunction
+Work = RunExecution | DeployFunction
+"""Commands that are kept until they are done."""
+Notice = FunctionChanged | DeploymentFinished | CredentialRevoked
+"""Events every replica hears."""
+Record = ExecutionFinished | ApiRequestFinished | LogLinesWritten
+"""Events the logger persists."""
+Message = Command | InvocationReply | Notice | Record
+
+MESSAGES: tuple[type[Message], ...] = (
+    InvokeFunction,
+    InvocationReply,
+    RunExecution,
+    DeployFunction,
+    FunctionChanged,
+    DeploymentFinished,
+    CredentialRevoked,
+    ExecutionFinished,
+    ApiRequestFinished,
+    LogLinesWritten,
+)
