@@ -1,0 +1,1 @@
+"""How any service starts, is watched, and leaves."""

@@ -1,0 +1,303 @@
+"""
+Every setting of Tidemill, in blocks as narrow as those who read them.
+
+Read once, in ``main``, by ``load_settings``; a part is given its own block, never the whole. The same variables
+serve the four separate services and the all-in-one process; ``docs/settings.md`` and ``.env.example`` are made
+from this module and compared with it by the tests. How a variable is read is in ``variables.py``.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.process.variables import (
+    Secret,
+    SecretUrl,
+    block,
+    effective,
+    load,
+    matching,
+    one_of,
+    path,
+    port,
+    seconds,
+    secret,
+    secret_matching,
+    secret_url,
+    setting,
+    switch,
+    text,
+    variables,
+    whole,
+)
+
+_API_KEY = re.compile(r"sl_[0-9a-f]{64}")
+_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
+_HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
+
+# The dead-letter queue, the relay and the lease reaper need this much after a function's own time limit.
+LEASE_MARGIN_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """Where this machine keeps what must survive a restart, and its caches."""
+
+    data_dir: Path = setting(
+        "DATA_DIR",
+        path,
+        default=".tidemill",
+        doc="Directory for the embedded database, first credentials, caches and sandboxes.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """PostgreSQL."""
+
+    url: SecretUrl | None = setting(
+        "DATABASE_URL",
+        secret_url("postgresql", "postgres"),
+        absent="embedded PostgreSQL, only with `up`",
+        hidden=True,
+        doc="A PostgreSQL to use.",
+    )
+    pool_size: int = setting(
+        "DATABASE_POOL_SIZE", whole(1, 200), default="10", doc="Most connections a service keeps open."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusSettings:
+    """The message bus."""
+
+    amqp_url: SecretUrl | None = setting(
+        "AMQP_URL",
+        secret_url("amqp", "amqps"),
+        absent="in-memory bus, only with `up`",
+        hidden=True,
+        doc="A RabbitMQ to use.",
+    )
+    consumer_timeout_s: int = setting(
+        "CONSUMER_TIMEOUT_S",
+        whole(120, 86400),
+        default="7200",
+        doc="How long the broker waits for an acknowledgement; longer than any function may run.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageStoreSettings:
+    """Where packages are kept when not in PostgreSQL. Credentials come from the AWS SDK's own variables and files."""
+
+    s3_url: str | None = setting(
+        "S3_URL",
+        matching(lambda value: _S3_URL.fullmatch(value) is not None, "s3://bucket or s3://bucket/prefix"),
+        absent="packages are rows in PostgreSQL",
+        doc="Bucket, and prefix if any, for packages.",
+    )
+    s3_endpoint: str | None = setting(
+        "S3_ENDPOINT",
+        matching(lambda value: _HTTP_URL.fullmatch(value) is not None, "an http or https URL"),
+        absent="AWS",
+        doc="Another S3-compatible service.",
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        if self.s3_endpoint is not None and self.s3_url is None:
+            yield "TIDEMILL_S3_ENDPOINT is set but TIDEMILL_S3_URL is not: say which bucket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Where a service listens: the API, or only the probes and metrics of the other three."""
+
+    host: str = setting("HOST", text, default="127.0.0.1", doc="Address to listen on.")
+    port: int = setting("PORT", port, default="8080", doc="Port to listen on; 0 takes a free one.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Our own log, on standard error. What functions print is data and goes to the logger service."""
+
+    format: str = setting(
+        "LOG_FORMAT",
+        one_of("auto", "json", "console"),
+        default="auto",
+        doc="`auto` is `console` on a terminal and `json` elsewhere.",
+    )
+    level: str = setting(
+        "LOG_LEVEL", one_of("debug", "info", "warning", "error"), default="info", doc="Least important level shown."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """The first credentials, for scripts. Where one is not given it is made once and kept in the data directory."""
+
+    email: str | None = setting(
+        "ADMIN_EMAIL",
+        matching(lambda value: _EMAIL.fullmatch(value) is not None, "an email address"),
+        absent="admin@tidemill.local",
+        doc="Email of the first user.",
+    )
+    password: Secret | None = setting(
+        "ADMIN_PASSWORD", secret, absent="made at first start", hidden=True, doc="Password of the first user."
+    )
+    api_key: Secret | None = setting(
+        "ADMIN_API_KEY",
+        secret_matching(lambda value: _API_KEY.fullmatch(value) is not None, "sl_ and 64 hex digits"),
+        absent="made at first start",
+        hidden=True,
+        doc="API key of the first user: `sl_` and 64 hex digits.",
+    )
+    oauth_client_id: str | None = setting(
+        "OAUTH_CLIENT_ID", text, absent="made at first start", doc="Client id of the first OAuth application."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CryptoSettings:
+    """The key that seals the keys of secrets at rest."""
+
+    master_key: Secret | None = setting(
+        "MASTER_KEY",
+        secret_matching(lambda value: _HEX_KEY.fullmatch(value) is not None, "64 hex digits"),
+        absent="made at first start and kept in the data directory, only with `up`",
+        hidden=True,
+        doc="256-bit key, 64 hex digits, that seals secrets at rest.",
+    )
+    kms_key_id: str | None = setting(
+        "KMS_KEY_ID", text, absent="no AWS KMS", doc="AWS KMS key that seals secrets at rest instead."
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        if self.master_key is not None and self.kms_key_id is not None:
+            yield "TIDEMILL_MASTER_KEY and TIDEMILL_KMS_KEY_ID are both set: choose one"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """How an invoker runs functions on this machine."""
+
+    stem_cells_node: int = setting(
+        "STEM_CELLS_NODE", whole(0, 64), default="2", doc="Node.js workers that wait with no code."
+    )
+    stem_cells_python: int = setting(
+        "STEM_CELLS_PYTHON", whole(0, 64), default="2", doc="Python workers that wait with no code."
+    )
+    max_workers: int = setting(
+        "MAX_WORKERS", whole(1, 1000), default="32", doc="Most worker processes of one invoker, stem cells not counted."
+    )
+    max_workers_per_function: int = setting(
+        "MAX_WORKERS_PER_FUNCTION", whole(1, 1000), default="16", doc="Most of them for one function."
+    )
+    max_sync_in_flight: int = setting(
+        "MAX_SYNC_IN_FLIGHT", whole(1, 10000), default="256", doc="Most synchronous calls an invoker holds at once."
+    )
+    max_async_in_flight: int = setting(
+        "MAX_ASYNC_IN_FLIGHT", whole(1, 10000), default="32", doc="Most asynchronous executions it holds at once."
+    )
+    idle_s: float = setting(
+        "IDLE_S", seconds(1, 86400), default="300", doc="A worker unused for so many seconds is stopped."
+    )
+    max_timeout_s: int = setting(
+        "MAX_TIMEOUT_S", whole(1, 3600), default="900", doc="Longest time limit a function may ask for, in seconds."
+    )
+    network: str = setting(
+        "NETWORK",
+        one_of("none", "internet", "host"),
+        default="none",
+        doc="What functions may reach: nothing; the outside but no private address; everything (development only).",
+    )
+    min_sandbox: str = setting(
+        "MIN_SANDBOX",
+        one_of("full", "no-proc", "landlock", "none"),
+        default="landlock",
+        doc="Refuse to run functions in anything weaker. `./tidemill doctor` tells what this machine can give.",
+    )
+    trusted_code: bool = setting(
+        "TRUSTED_CODE",
+        switch,
+        default="no",
+        doc="Allow running functions with no sandbox at all. Only for code you would run yourself.",
+    )
+    bwrap: Path | None = setting("BWRAP", path, absent="the wheel's, else the PATH's", doc="The bubblewrap to use.")
+    node: Path | None = setting("NODE", path, absent="the wheel's, else the PATH's", doc="The Node.js to use.")
+
+    def conflicts(self) -> Iterator[str]:
+        if self.min_sandbox == "none" and not self.trusted_code:
+            yield "TIDEMILL_MIN_SANDBOX=none needs TIDEMILL_TRUSTED_CODE=yes: functions would run with no sandbox"
+        if self.max_workers_per_function > self.max_workers:
+            yield (
+                f"TIDEMILL_MAX_WORKERS_PER_FUNCTION={self.max_workers_per_function} is more than "
+                f"TIDEMILL_MAX_WORKERS={self.max_workers}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long records are kept."""
+
+    days: int = setting(
+        "RETENTION_DAYS", whole(1, 3650), default="30", doc="Executions, API requests and log lines older are dropped."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSettings:
+    """How a service leaves."""
+
+    drain_s: float = setting(
+        "DRAIN_S", seconds(0, 3600), default="30", doc="How long a stopping service may finish what it holds."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of them."""
+
+    data: DataSettings = block(DataSettings)
+    database: DatabaseSettings = block(DatabaseSettings)
+    bus: BusSettings = block(BusSettings)
+    packages: PackageStoreSettings = block(PackageStoreSettings)
+    http: HttpSettings = block(HttpSettings)
+    log: LogSettings = block(LogSettings)
+    admin: AdminSettings = block(AdminSettings)
+    crypto: CryptoSettings = block(CryptoSettings)
+    engine: EngineSettings = block(EngineSettings)
+    retention: RetentionSettings = block(RetentionSettings)
+    stop: StopSettings = block(StopSettings)
+
+    def conflicts(self) -> Iterator[str]:
+        if self.bus.consumer_timeout_s < self.engine.max_timeout_s + LEASE_MARGIN_S:
+            yield (
+                f"TIDEMILL_CONSUMER_TIMEOUT_S={self.bus.consumer_timeout_s} must be at least {LEASE_MARGIN_S} "
+                f"more than TIDEMILL_MAX_TIMEOUT_S={self.engine.max_timeout_s}, or the broker runs long calls twice"
+            )
+
+    def shown(self) -> dict[str, str]:
+        """Return what is in force, by variable name, secrets redacted."""
+        return effective(self)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """
+    Read all settings.
+
+    Raises:
+        SettingsError: naming every variable that is wrong, its value, and what was expected.
+    """
+    return load(Settings, environ)
+
+
+def markdown_table() -> str:
+    """Return the table of ``docs/settings.md``."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for _, variable in variables(Settings):
+        default = f"`{variable.default}`" if variable.default is not None else f"({variable.absent})"
+        rows.append(f"| `{variable.name}` | {default} | {variable.doc} |")
+    return "\n".join(rows) + "\n"
