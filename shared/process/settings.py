@@ -14,6 +14,7 @@ from pathlib import Path
 from shared.process.variables import (
     Secret,
     SecretUrl,
+    SettingsError,
     block,
     effective,
     load,
@@ -31,6 +32,26 @@ from shared.process.variables import (
     variables,
     whole,
 )
+
+__all__ = [
+    "AdminSettings",
+    "BusSettings",
+    "CryptoSettings",
+    "DataSettings",
+    "DatabaseSettings",
+    "EngineSettings",
+    "HttpSettings",
+    "LogSettings",
+    "PackageStoreSettings",
+    "RetentionSettings",
+    "Secret",
+    "SecretUrl",
+    "Settings",
+    "SettingsError",
+    "StopSettings",
+    "load_settings",
+    "markdown_table",
+]
 
 _API_KEY = re.compile(r"sl_[0-9a-f]{64}")
 _HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")

@@ -1,0 +1,1 @@
+"""Load runs: ours, and side by side with what a user would pick instead."""

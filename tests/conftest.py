@@ -1,0 +1,1 @@
+"""Fixtures of all tiers: backends, and guards that hold for every test."""
