@@ -163,7 +163,7 @@ def test_a_frame_over_the_limit_is_not_made() -> None:
 
 
 def test_text_that_is_not_unicode_is_not_sent() -> None:
-    with pytest.raises(codec.UnencodableError, match="execution.run"):
+    with pytest.raises(codec.UnencodableError, match=r"execution\.run"):
         codec.encode(RunExecution(execution_id="\ud800", function_id="f"))
 
 
