@@ -1,1 +1,1 @@
-"""Load runs: ours, and side by side with what a user would pick instead."""
+"""Load runs. ``./tidemill bench`` prints the table the README quotes and writes it as JSON."""

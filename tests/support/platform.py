@@ -156,6 +156,9 @@ def separate(
         **(environ or {}),
     }
     names = ["logger", "deployer", *(f"invoker-{number}" for number in range(invokers)), "api"]
+    migration = spawn("migrate", ["services", "migrate"], shared, directory)
+    if migration.popen.wait(START_S) != 0:
+        raise AssertionError(f"the migration failed:\n{migration.log_text()[-4000:]}")
     with ExitStack() as stack:
         platform = Platform(address="")
         for name in names:

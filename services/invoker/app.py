@@ -1,0 +1,72 @@
+"""
+The invoker's composition root: the one file of this service that names adapters.
+
+Stop order: take no more calls or work, let what is in flight end, flush the records, then close the pool with
+every process in it.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.invoker.dead_letters import DeadLetters
+from services.invoker.executions import ExecutionRunner
+from services.invoker.invoke import Invoker
+from services.invoker.keeper import Keeper
+from services.invoker.pool.pool import FunctionCode, WorkerPool
+from services.invoker.pool.settings import EngineSettings
+from services.ports import Ports
+from shared.database.function_cache import FunctionCache
+from shared.messages.messages import FunctionChanged, Notice
+from shared.messages.topology import ASYNC_QUEUE
+from shared.packages.cache import PackageCache
+from shared.process import settings as process
+from shared.process.supervise import Supervisor
+
+PACKAGE_CACHE_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokerService:
+    """A running invoker."""
+
+    ports: Ports
+    pool: WorkerPool
+
+    async def drain(self) -> None:
+        """Take nothing new; finish what is held."""
+        await self.ports.bus.stop_consuming()
+
+
+async def build(
+    settings: process.Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor
+) -> InvokerService:
+    """Start an invoker on its ports; it is consuming when this returns."""
+    functions = FunctionCache(ports.db)
+    pool = WorkerPool(engine_settings(settings), await _package_fetcher(settings, ports))
+    await pool.start()
+    stack.push_async_callback(pool.close)
+    invoker = Invoker(functions, pool, ports.bus.record)
+    runner = ExecutionRunner(ports.db, functions, invoker, ports.bus.record, holder=ports.replica_id)
+
+    def on_notice(notice: Notice) -> None:
+        if isinstance(notice, FunctionChanged):
+            functions.on_change(notice)
+            pool.forget(notice.function_id)
+
+    await ports.bus.subscribe(on_notice, on_gap=functions.clear)
+    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id).start(supervisor)
+    await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
+    await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
+    await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)
+    ports.health.add("sandbox", _sandbox_check(pool), readiness=False)
+    return InvokerService(ports=ports, pool=pool)
+
+
+async def _package_fetcher(settings: process.Settings, ports: Ports):  # type: ignore[no-untyped-def]
+    cache = PackageCache(ports.packages, settings.data.data_dir / "packages", max_bytes=PACKAGE_CACHE_BYTES)
+
+    async def fetch(code: FunctionCode) -> Path:
+        return await cache.fetch(code.package_sha256)
+
+    return fetch

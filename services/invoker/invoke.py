@@ -1,0 +1,190 @@
+"""
+One invocation from command to outcome, read top to bottom.
+
+``answer`` serves a synchronous call: find the function (a cache), run it in the pool, judge the answer of an
+API function, hand the record to the logger, reply. No database is touched. What the user's function did
+wrong travels as a ``Failure``; what we could not do travels as an ``ErrorRecord``. Nothing is raised.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from services.invoker import api_response
+from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
+from shared.database.function_cache import FunctionCache
+from shared.domain.errors import PlatformError
+from shared.domain.function import Function
+from shared.domain.outcome import Failure, Report, Returned, failure_of
+from shared.messages.messages import (
+    ApiAnswer,
+    ApiRequestFinished,
+    ExecutionFinished,
+    InvocationReply,
+    InvokeFunction,
+    Record,
+)
+
+API_FAILURE_STATUS = 400
+"""What a failed call of an API function answers, whatever failed (contracts/extrahorizon.md section 5)."""
+
+
+class Invoker:
+    """Runs functions for callers who wait. One per process; holds no state between calls."""
+
+    def __init__(
+        self, functions: FunctionCache, pool: WorkerPool, record: Callable[[Record], None]
+    ) -> None:
+        self._functions = functions
+        self._pool = pool
+        self._record = record
+
+    async def answer(self, command: InvokeFunction) -> InvocationReply:
+        """Run the function a command names and return the reply."""
+        try:
+            function = await self._functions.get(command.function_id, revision=command.revision)
+            report = await self.run(
+                function, command.record_id, command.payload, (command.expires_at_ms - _now_ms()) / 1000
+            )
+        except PlatformError as error:
+            return self._refuse(command, error)
+        if command.api_call is not None:
+            return self._answer_api_call(command, function, report)
+        return self._answer_execution(command, function, report)
+
+    async def run(self, function: Function, record_id: str, event: bytes, deadline_s: float) -> Report:
+        """Run a function once on an event; raise ``PlatformError`` when it could not be started."""
+        return await self._pool.invoke(
+            code_of(function),
+            Invocation(
+                request_id=str(uuid.uuid4()),
+                event=event,
+                deadline_s=deadline_s,
+                context={"execution_id": f"exec_{record_id}", "started_at": _iso_seconds()},
+            ),
+        )
+
+    def _answer_api_call(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
+        failure = failure_of(report.outcome)
+        answer, body = None, b""
+        if isinstance(report.outcome, Returned):
+            judged = api_response.read_api_response(report.outcome.result)
+            if isinstance(judged, api_response.InvalidResponse):
+                failure = Failure(kind="invalid_response", name=judged.name, message=judged.message)
+            else:
+                answer, body = ApiAnswer(status=judged.status, headers=judged.headers), judged.body
+        reply = _reply(command, report, failure, answer=answer, payload=body)
+        self._record(_api_request(command, function, report, reply))
+        return reply
+
+    def _answer_execution(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
+        result = report.outcome.result if isinstance(report.outcome, Returned) else b""
+        reply = _reply(command, report, failure_of(report.outcome), payload=result)
+        self._record(_execution(command, function, report, reply))
+        return reply
+
+    def _refuse(self, command: InvokeFunction, error: PlatformError) -> InvocationReply:
+        """
+        Reply with an error of ours.
+
+        The api records a refused call of an API function: it alone knows what the caller is told. A refused
+        execution was never accepted, so it leaves no record.
+        """
+        now = _now_ms()
+        return InvocationReply(
+            record_id=command.record_id, error=error.record(), started_at_ms=now, finished_at_ms=now
+        )
+
+
+def code_of(function: Function) -> FunctionCode:
+    """Return what the engine needs of a function's active version."""
+    version = function.version
+    spec = version.spec
+    return FunctionCode(
+        version_id=version.id,
+        function_id=function.id,
+        name=function.name,
+        runtime=spec.runtime,
+        convention=spec.convention,
+        handler=spec.handler,
+        memory_mb=spec.memory_mb,
+        timeout_s=spec.timeout_s,
+        tmp_mb=spec.tmp_mb,
+        environment=spec.environment,
+        package_sha256=version.package_sha256,
+    )
+
+
+def _reply(
+    command: InvokeFunction,
+    report: Report,
+    failure: Failure | None,
+    *,
+    answer: ApiAnswer | None = None,
+    payload: bytes = b"",
+) -> InvocationReply:
+    finished = _now_ms()
+    duration = report.timings.init_ms + report.timings.handler_ms
+    return InvocationReply(
+        record_id=command.record_id,
+        failure=failure,
+        answer=answer,
+        defined=not isinstance(report.outcome, Returned) or report.outcome.defined,
+        started_at_ms=finished - round(duration),
+        finished_at_ms=finished,
+        duration_ms=duration,
+        cold_start=report.timings.cold_start,
+        payload=payload,
+    )
+
+
+def _api_request(
+    command: InvokeFunction, function: Function, report: Report, reply: InvocationReply
+) -> ApiRequestFinished:
+    assert command.api_call is not None  # noqa: S101 - the caller chose this record because of it
+    return ApiRequestFinished(
+        request_id=command.record_id,
+        function_id=function.id,
+        environment_id=function.environment_id,
+        function_name=function.name,
+        call=command.api_call,
+        status_code=reply.answer.status if reply.answer is not None else API_FAILURE_STATUS,
+        failure=reply.failure,
+        started_at_ms=reply.started_at_ms,
+        duration_ms=reply.duration_ms,
+        timings=report.timings,
+        lines=report.logs,
+        dropped_log_lines=report.dropped_log_lines,
+    )
+
+
+def _execution(
+    command: InvokeFunction, function: Function, report: Report, reply: InvocationReply
+) -> ExecutionFinished:
+    return ExecutionFinished(
+        execution_id=command.record_id,
+        function_id=function.id,
+        environment_id=function.environment_id,
+        version_id=function.version.id,
+        kind=command.kind,
+        status="completed" if reply.failure is None else "failed",
+        params=command.payload.decode(),
+        result=reply.payload.decode() if reply.failure is None else None,
+        result_defined=reply.failure is None and reply.defined,
+        failure=reply.failure,
+        started_at_ms=reply.started_at_ms,
+        finished_at_ms=reply.finished_at_ms,
+        duration_ms=reply.duration_ms,
+        timings=report.timings,
+        lines=report.logs,
+        dropped_log_lines=report.dropped_log_lines,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _iso_seconds() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,72 @@
+"""
+What keeps accepted executions from being forgotten: three small loops, safe to run in every invoker.
+
+- ``beat`` says that this invoker is alive; its leases count only while it does.
+- ``relay`` sends executions whose command never went out, or went out so long ago that it must be lost.
+- ``reap`` settles running executions whose lease ran out or whose invoker is gone, as interrupted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from shared.bus.bus import Bus
+from shared.database import executions, replicas
+from shared.database.pool import Database
+from shared.domain.errors import UnavailableError
+from shared.messages.messages import RunExecution
+from shared.process.supervise import Supervisor
+
+BEAT_S = 5.0
+RELAY_S = 1.0
+REAP_S = 5.0
+RELAY_BATCH = 500
+
+logger = structlog.get_logger()
+
+
+class Keeper:
+    """The three loops of one invoker."""
+
+    def __init__(self, db: Database, bus: Bus, *, replica_id: str) -> None:
+        self._db = db
+        self._bus = bus
+        self._replica_id = replica_id
+
+    async def start(self, supervisor: Supervisor) -> None:
+        """Announce this invoker, then keep at it."""
+        await self.beat()
+        supervisor.spawn("invoker-beat", _every(BEAT_S, self.beat))
+        supervisor.spawn("invoker-relay", _every(RELAY_S, self.relay))
+        supervisor.spawn("invoker-reap", _every(REAP_S, self.reap))
+
+    async def beat(self) -> None:
+        """Say that this invoker is alive."""
+        await replicas.beat(self._db, self._replica_id, "invoker")
+
+    async def relay(self) -> None:
+        """Send what was accepted and never sent."""
+        while lost := await executions.undispatched(self._db, RELAY_BATCH):
+            await asyncio.gather(
+                *(self._bus.send(RunExecution(execution_id=id_, function_id=function)) for id_, function in lost)
+            )
+            logger.info("executions_relayed", count=len(lost))
+            if len(lost) < RELAY_BATCH:
+                return
+
+    async def reap(self) -> None:
+        """Settle what nobody is running any more."""
+        interrupted = await executions.interrupt_lost(self._db)
+        if interrupted:
+            logger.warning("executions_interrupted", count=len(interrupted), execution_ids=interrupted[:20])
+
+
+async def _every(pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Run a step for ever; a database or broker that is away is waited for, any other error ends the service."""
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await step()
+        except UnavailableError as error:
+            logger.warning("keeper_waits", step=step.__name__, reason=error.message)
