@@ -6,6 +6,7 @@ The platform's errors: requests we cannot honour, and our own failures.
 │   ├── ``MalformedBodyError``     request.malformed_body     not JSON, not UTF-8, not an object
 │   ├── ``EmptyBodyError``         request.empty_body
 │   ├── ``MissingFieldError``      request.missing_field
+│   ├── ``MalformedIdError``       request.malformed_id
 │   └── ``InvalidQueryError``      request.invalid_query      RQL we cannot read
 ├── ``InvalidFunctionNameError``   function.invalid_name
 ├── ``InvalidPackageError``        package.invalid            not a zip, unsafe path, bomb, empty
@@ -14,7 +15,13 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``PayloadTooLargeError``       request.too_large
 ├── ``UnauthenticatedError``       access.unauthenticated
 │   ├── ``UnknownTokenError``      access.unknown_token
-│   └── ``ExpiredTokenError``      access.expired_token
+│   ├── ``ExpiredTokenError``      access.expired_token
+│   ├── ``WrongPasswordError``     access.wrong_password      or no such user: not told apart
+│   ├── ``UnknownRefreshTokenError`` access.unknown_refresh_token
+│   ├── ``ExpiredRefreshTokenError`` access.expired_refresh_token
+│   ├── ``UnknownClientError``     access.unknown_client      no such OAuth application
+│   ├── ``WrongClientSecretError`` access.wrong_client_secret
+│   └── ``MissingClientError``     access.missing_client
 ├── ``ForbiddenError``             access.forbidden           names the permission that is missing
 ├── ``QuotaExceededError``         account.quota_exceeded
 ├── ``NotFoundError``              resource.not_found
@@ -145,6 +152,12 @@ class MissingFieldError(InvalidRequestError):
     code = "request.missing_field"
 
 
+class MalformedIdError(InvalidRequestError):
+    """An id in a path has not the form of one."""
+
+    code = "request.malformed_id"
+
+
 class InvalidQueryError(InvalidRequestError):
     """A query (RQL) cannot be read or asks for what is not offered."""
 
@@ -197,6 +210,42 @@ class ExpiredTokenError(UnauthenticatedError):
     """An access token past its time."""
 
     code = "access.expired_token"
+
+
+class WrongPasswordError(UnauthenticatedError):
+    """No user has that name and password; which of the two is wrong is not told."""
+
+    code = "access.wrong_password"
+
+
+class UnknownRefreshTokenError(UnauthenticatedError):
+    """A refresh token nobody issued to this application, or one that was used before."""
+
+    code = "access.unknown_refresh_token"
+
+
+class ExpiredRefreshTokenError(UnauthenticatedError):
+    """A refresh token past its time."""
+
+    code = "access.expired_refresh_token"
+
+
+class UnknownClientError(UnauthenticatedError):
+    """No OAuth application has that client id."""
+
+    code = "access.unknown_client"
+
+
+class WrongClientSecretError(UnauthenticatedError):
+    """A confidential application showed no secret, or not its own."""
+
+    code = "access.wrong_client_secret"
+
+
+class MissingClientError(UnauthenticatedError):
+    """No OAuth application is named at all."""
+
+    code = "access.missing_client"
 
 
 class ForbiddenError(PlatformError):
