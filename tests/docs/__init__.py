@@ -1,0 +1,1 @@
+"""The documentation, executed: what it says to type is typed."""

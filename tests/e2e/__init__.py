@@ -1,0 +1,1 @@
+"""The four services as real processes, through HTTP only."""

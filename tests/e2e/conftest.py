@@ -1,0 +1,95 @@
+"""One platform for all end-to-end tests that do not break it, and functions that are gone after each test."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.builders import Functions, functions_on, unique
+from tests.support.platform import CLIENT_ID, ROOT, Platform, all_in_one
+
+PASSWORD = "another long password"
+
+AddUser = Callable[..., httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with all_in_one(tmp_path_factory.mktemp("tidemill")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def neo(platform: Platform) -> Iterator[httpx.Client]:
+    with platform.neo() as client:
+        yield client
+
+
+@pytest.fixture
+def exh(platform: Platform) -> Iterator[httpx.Client]:
+    """Log in for each test: access tokens live five minutes, a session of tests may live longer."""
+    with platform.extra_horizon() as client:
+        yield client
+
+
+@pytest.fixture
+def anonymous(platform: Platform) -> Iterator[httpx.Client]:
+    with platform.anonymous() as client:
+        yield client
+
+
+@pytest.fixture
+def functions(neo: httpx.Client, exh: httpx.Client) -> Iterator[Functions]:
+    with functions_on(neo, exh) as made:
+        yield made
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Callers that call at the same time."""
+    with ThreadPoolExecutor(max_workers=32) as pool:
+        yield pool
+
+
+@pytest.fixture
+def add_user(platform: Platform) -> Iterator[AddUser]:
+    """Give a maker of users: each call adds one with the named permissions and returns its logged-in client."""
+    clients: list[httpx.Client] = []
+
+    def add(*permissions: str) -> httpx.Client:
+        email = f"{unique('user')}@example.com"
+        run_user_add(platform.processes["tidemill"].log.parent / "data", email, *permissions)
+        clients.append(log_in(platform.address, email))
+        return clients[-1]
+
+    yield add
+    for client in clients:
+        client.close()
+
+
+def run_user_add(data_dir: Path, email: str, *permissions: str) -> None:
+    """Run ``./tidemill user add`` beside a running platform."""
+    options = [part for name in permissions for part in ("--permission", name)]
+    run = subprocess.run(
+        [sys.executable, "-m", "services", "user", "--data-dir", str(data_dir), "add", email, *options],
+        cwd=ROOT,
+        input=f"{PASSWORD}\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def log_in(address: str, email: str) -> httpx.Client:
+    """Return a client that carries the user's access token."""
+    body = {"client_id": CLIENT_ID, "grant_type": "password", "username": email, "password": PASSWORD}
+    answer = httpx.post(f"{address}/auth/v2/oauth2/tokens", json=body, timeout=30)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    token = answer.json()["access_token"]
+    return httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60)
