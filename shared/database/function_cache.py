@@ -52,9 +52,7 @@ class FunctionCache:
         entry = self._fresh(function_id) if function_id is not None else None
         if entry is not None:
             return entry
-        return await self._load(
-            (environment_id, name), lambda: functions.find_by_name(self._db, environment_id, name)
-        )
+        return await self._load((environment_id, name), lambda: functions.find_by_name(self._db, environment_id, name))
 
     def on_change(self, notice: FunctionChanged) -> None:
         """Drop what a notice has made old."""

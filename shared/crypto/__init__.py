@@ -1,0 +1,1 @@
+"""Secrets we hand out and never keep: tokens, keys and passwords."""

@@ -1,0 +1,130 @@
+"""
+API requests: each call of an API function, written down by the logger and listed by filter.
+
+Writing is idempotent by record id. How a filter becomes SQL is in ``api_request_query.py``.
+"""
+
+from collections.abc import Sequence
+
+from shared.database.api_request_query import (
+    And,
+    ApiRequestQuery,
+    Comparison,
+    Condition,
+    Exists,
+    Operator,
+    Or,
+    Sort,
+    compiled,
+)
+from shared.database.pool import Queries, Row
+from shared.database.records import failure_from
+from shared.database.text import json_text, storable, storable_or_none
+from shared.domain.execution import ApiRequest
+from shared.domain.ids import is_record_id
+from shared.domain.outcome import Failure
+from shared.messages.messages import ApiRequestFinished
+
+__all__ = [
+    "And",
+    "ApiRequestQuery",
+    "Comparison",
+    "Condition",
+    "Exists",
+    "Operator",
+    "Or",
+    "Sort",
+    "find_api_request",
+    "insert_finished",
+    "list_api_requests",
+]
+
+_COLUMNS = """
+    id, environment_id, function_name, method, path, user_id, application_id, timestamp, status_code, duration_s,
+    failure
+"""
+_ERROR_TYPES = {"refused": "invocation", "invalid_response": "response"}
+
+
+async def insert_finished(db: Queries, events: Sequence[ApiRequestFinished]) -> int:
+    """Record calls; return how many were not recorded before."""
+    inserted: int = await db.fetchval(
+        """
+        WITH inserted AS (
+            INSERT INTO api_requests
+                (id, environment_id, function_id, function_name, method, path, user_id, application_id, timestamp,
+                 status_code, duration_s, error_type, failure, timings, log_lines, dropped_log_lines)
+            SELECT id, environment_id, function_id, function_name, method, path, user_id, application_id,
+                   to_timestamp(started_at_ms / 1000.0), status_code, duration_ms / 1000.0, error_type,
+                   failure::jsonb, timings::jsonb, log_lines, dropped_log_lines
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                        $8::text[], $9::bigint[], $10::integer[], $11::double precision[], $12::text[],
+                        $13::text[], $14::text[], $15::integer[], $16::integer[])
+                AS t(id, environment_id, function_id, function_name, method, path, user_id, application_id,
+                     started_at_ms, status_code, duration_ms, error_type, failure, timings, log_lines,
+                     dropped_log_lines)
+            ORDER BY id
+            ON CONFLICT (id) DO NOTHING RETURNING 1
+        )
+        SELECT count(*) FROM inserted
+        """,
+        [event.request_id for event in events],
+        [event.environment_id for event in events],
+        [event.function_id for event in events],
+        [storable(event.function_name) for event in events],
+        [storable(event.call.method) for event in events],
+        [storable(event.call.path) for event in events],
+        [storable_or_none(event.call.user_id) for event in events],
+        [storable_or_none(event.call.application_id) for event in events],
+        [event.started_at_ms for event in events],
+        [event.status_code for event in events],
+        [event.duration_ms for event in events],
+        [error_type(event.failure) for event in events],
+        [None if event.failure is None else json_text(event.failure) for event in events],
+        [json_text(event.timings) for event in events],
+        [len(event.lines) for event in events],
+        [event.dropped_log_lines for event in events],
+    )
+    return inserted
+
+
+async def find_api_request(db: Queries, environment_id: str, request_id: str) -> ApiRequest | None:
+    """Return one call of a function of the environment."""
+    if not is_record_id(request_id):
+        return None
+    row = await db.fetchrow(
+        f"SELECT {_COLUMNS} FROM api_requests WHERE id = $1 AND environment_id = $2",  # noqa: S608 - constants
+        request_id,
+        environment_id,
+    )
+    return None if row is None else _request_of(row)
+
+
+async def list_api_requests(
+    db: Queries, environment_id: str, query: ApiRequestQuery
+) -> tuple[list[ApiRequest], int | None]:
+    """Return one page of an environment's calls, and how many match in all (None when not counted)."""
+    sql = compiled(query, environment_id)
+    total: int | None = None
+    if query.count:
+        total = await db.fetchval(
+            f"SELECT count(*) FROM api_requests WHERE {sql.where}",  # noqa: S608 - compiled from an allow-list
+            *sql.arguments,
+        )
+    rows = await db.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM api_requests WHERE {sql.where} ORDER BY {sql.order}
+        LIMIT {int(query.limit)} OFFSET {int(query.offset)}
+        """,  # noqa: S608 - compiled from an allow-list
+        *sql.arguments,
+    )
+    return [_request_of(row) for row in rows], total
+
+
+def error_type(failure: Failure | None) -> str | None:
+    """Return which of the three types of contracts/extrahorizon.md section 6 a failure is."""
+    return None if failure is None else _ERROR_TYPES.get(failure.kind, "runtime")
+
+
+def _request_of(row: Row) -> ApiRequest:
+    return ApiRequest(**{**row, "failure": failure_from(row["failure"])})

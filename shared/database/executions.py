@@ -1,0 +1,393 @@
+"""
+Executions that were accepted: kept, dispatched, claimed, settled.
+
+The row is the truth. Each move is one statement over a batch, guarded by the states it is legal from
+(``shared.domain.states``), and counts what it really moved in the same transaction, so that
+``accepted = queued + running + completed + failed + cancelled`` holds at every moment. How finished synchronous
+runs are recorded, and all reading, is in ``execution_records.py``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.database.execution_records import (
+    LedgerRow,
+    find_execution,
+    insert_finished,
+    ledger,
+    list_executions,
+)
+from shared.database.pool import Queries, Row
+from shared.database.stats import ACCEPT_SHARD, SETTLE_SHARD, count_accepted, count_ended
+from shared.database.text import json_text, storable_or_none, stored_bytes
+from shared.domain.execution import ExecutionKind, ExecutionStatus
+from shared.domain.outcome import Failure, Timings
+from shared.domain.states import EXECUTION, sources
+
+__all__ = [
+    "AcceptedExecution",
+    "Claim",
+    "ClaimedExecution",
+    "LedgerRow",
+    "NewExecution",
+    "Settlement",
+    "accept",
+    "cancel",
+    "claim",
+    "find_execution",
+    "insert_finished",
+    "interrupt_lost",
+    "ledger",
+    "list_executions",
+    "mark_dispatched",
+    "refuse",
+    "settle",
+    "undispatch_all",
+    "undispatched",
+]
+
+HOLDER_SILENT_S = 15.0
+"""A holder of leases that was not heard of for so long is taken for dead."""
+DISPATCH_DUE_S = 2.0
+DISPATCH_LOST_S = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewExecution:
+    """
+    A run to be accepted. ``params`` is JSON text.
+
+    An ``idempotency_key`` counts in its whole environment: callers that mean one function put its id in the key.
+    """
+
+    id: str
+    function_id: str
+    environment_id: str
+    version_id: str
+    kind: ExecutionKind
+    params: bytes
+    created_by_user: str | None = None
+    created_by_application: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedExecution:
+    """What became of a ``NewExecution``: kept, or (``is_new`` false) the one its key stands for already."""
+
+    id: str
+    accepted_at: datetime
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who wants to run an execution, and until when they may."""
+
+    id: str
+    holder: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedExecution:
+    """An execution in the hands of whoever claimed it."""
+
+    id: str
+    function_id: str
+    environment_id: str
+    version_id: str
+    kind: ExecutionKind
+    params: bytes
+    accepted_at: datetime
+    started_at: datetime
+    created_by_user: str | None
+    created_by_application: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a claimed execution ended: failed if there is a ``failure``, else completed. ``result`` is JSON text."""
+
+    id: str
+    holder: str
+    failure: Failure | None
+    result: bytes | None = None
+    result_defined: bool = False
+    duration_ms: float = 0.0
+    timings: Timings | None = None
+    log_lines: int = 0
+    dropped_log_lines: int = 0
+
+    @property
+    def status(self) -> ExecutionStatus:
+        return ExecutionStatus.COMPLETED if self.failure is None else ExecutionStatus.FAILED
+
+
+_ACCEPT = f"""
+    WITH input AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                             $8::text[], $9::text[])
+            AS t(id, function_id, environment_id, version_id, kind, params, created_by_user, created_by_application,
+                 idempotency_key)
+    ), keyed AS (
+        INSERT INTO idempotency_keys AS k (environment_id, key, execution_id, created_at)
+        SELECT environment_id, idempotency_key, id, now() FROM input WHERE idempotency_key IS NOT NULL
+        ORDER BY environment_id, idempotency_key
+        ON CONFLICT (environment_id, key) DO UPDATE SET
+            execution_id = CASE WHEN k.created_at < now() - interval '24 hours' THEN excluded.execution_id
+                                ELSE k.execution_id END,
+            created_at = CASE WHEN k.created_at < now() - interval '24 hours' THEN now() ELSE k.created_at END
+        RETURNING environment_id, key, execution_id, created_at
+    ), resolved AS (
+        SELECT input.*, coalesce(keyed.execution_id, input.id) AS execution_id,
+               coalesce(keyed.created_at, now()) AS accepted_at
+        FROM input LEFT JOIN keyed
+            ON keyed.environment_id = input.environment_id AND keyed.key = input.idempotency_key
+    ), inserted AS (
+        INSERT INTO executions (id, function_id, environment_id, version_id, kind, status, params, accepted_at,
+                                created_by_user, created_by_application, idempotency_key)
+        SELECT id, function_id, environment_id, version_id, kind, 'queued', params, accepted_at,
+               created_by_user, created_by_application, idempotency_key
+        FROM resolved WHERE execution_id = id
+        RETURNING function_id
+    ), counted AS ({count_accepted("inserted", "$10::smallint")})
+    SELECT id, execution_id, accepted_at FROM resolved
+"""  # noqa: S608 - built from constants
+
+
+async def accept(db: Queries, new: Sequence[NewExecution]) -> list[AcceptedExecution]:
+    """
+    Keep runs, all of them or none; return what became of each, in order.
+
+    A key used within the last 24 h, also by an earlier row of this batch or by a transaction that is just being
+    committed, gives the execution it was first used for.
+    """
+    first_of = _first_with_key(new)
+    fresh = sorted({row.id: row for row in first_of.values()}.values(), key=lambda row: row.id)
+    rows = await db.fetch(
+        _ACCEPT,
+        [row.id for row in fresh],
+        [row.function_id for row in fresh],
+        [row.environment_id for row in fresh],
+        [row.version_id for row in fresh],
+        [row.kind for row in fresh],
+        [stored_bytes(row.params) for row in fresh],
+        [row.created_by_user for row in fresh],
+        [row.created_by_application for row in fresh],
+        [storable_or_none(row.idempotency_key) for row in fresh],
+        ACCEPT_SHARD,
+    )
+    became = {row["id"]: row for row in rows}
+    return [_accepted(row.id, became[first_of[row.id].id]) for row in new]
+
+
+def _first_with_key(new: Sequence[NewExecution]) -> dict[str, NewExecution]:
+    """Return, for each row's id, the first row of the batch with the same key: itself when it has none."""
+    firsts: dict[tuple[str, str], NewExecution] = {}
+    return {
+        row.id: row
+        if row.idempotency_key is None
+        else firsts.setdefault((row.environment_id, row.idempotency_key), row)
+        for row in new
+    }
+
+
+def _accepted(own_id: str, row: Row) -> AcceptedExecution:
+    return AcceptedExecution(
+        id=row["execution_id"], accepted_at=row["accepted_at"], is_new=row["execution_id"] == own_id
+    )
+
+
+async def mark_dispatched(db: Queries, ids: Sequence[str]) -> None:
+    """Note that the commands of these have gone out; those already claimed need no note."""
+    await db.execute(
+        "UPDATE executions SET dispatched_at = now() WHERE id = ANY($1::text[]) AND status = 'queued'", sorted(ids)
+    )
+
+
+async def undispatched(db: Queries, limit: int) -> list[tuple[str, str]]:
+    """
+    Take up to ``limit`` queued executions that must be sent again, and note them as sent now.
+
+    These are the ones whose command never went out, or went out so long ago that it must be lost. Return their
+    (execution, function) ids; two that ask at once get different ones.
+    """
+    rows = await db.fetch(
+        """
+        UPDATE executions SET dispatched_at = now()
+        WHERE id IN (
+            SELECT id FROM executions
+            WHERE status = 'queued'
+              AND (dispatched_at IS NULL AND accepted_at < now() - make_interval(secs => $1)
+                   OR dispatched_at < now() - make_interval(secs => $2))
+            ORDER BY dispatched_at NULLS FIRST LIMIT $3 FOR UPDATE SKIP LOCKED
+        )
+        RETURNING id, function_id
+        """,
+        DISPATCH_DUE_S,
+        DISPATCH_LOST_S,
+        limit,
+    )
+    return sorted((row["id"], row["function_id"]) for row in rows)
+
+
+async def undispatch_all(db: Queries) -> None:
+    """Have every queued execution sent again: the bus that held the commands went with its process."""
+    await db.execute("UPDATE executions SET dispatched_at = NULL WHERE status = 'queued' AND dispatched_at IS NOT NULL")
+
+
+async def claim(db: Queries, claims: Sequence[Claim]) -> list[ClaimedExecution | None]:
+    """Move executions from queued to running, each with a lease; None for one that is not queued (any more)."""
+    rows = await db.fetch(
+        """
+        UPDATE executions e SET status = 'running', started_at = clock_timestamp(),
+               lease_holder = input.holder, lease_until = input.lease_until
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS input(id, holder, lease_until)
+        WHERE e.id = input.id AND e.status = ANY($4::text[])
+        RETURNING e.id, e.function_id, e.environment_id, e.version_id, e.kind, e.params, e.accepted_at, e.started_at,
+                  e.created_by_user, e.created_by_application, e.lease_holder
+        """,
+        [each.id for each in claims],
+        [each.holder for each in claims],
+        [each.lease_until for each in claims],
+        sources(EXECUTION, "claimed"),
+    )
+    claimed = {row["id"]: row for row in rows}
+    # Each row goes to the one claim that took it, also when a batch holds two claims of the same execution.
+    return [
+        _claimed(claimed.pop(each.id))
+        if each.id in claimed and claimed[each.id]["lease_holder"] == each.holder
+        else None
+        for each in claims
+    ]
+
+
+def _claimed(row: Row) -> ClaimedExecution:
+    return ClaimedExecution(
+        id=row["id"],
+        function_id=row["function_id"],
+        environment_id=row["environment_id"],
+        version_id=row["version_id"],
+        kind=ExecutionKind(row["kind"]),
+        params=row["params"].encode(),
+        accepted_at=row["accepted_at"],
+        started_at=row["started_at"],
+        created_by_user=row["created_by_user"],
+        created_by_application=row["created_by_application"],
+    )
+
+
+_SETTLE = f"""
+    WITH input AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[],
+                             $7::double precision[], $8::text[], $9::integer[], $10::integer[])
+            AS t(id, holder, status, result, result_defined, failure, duration_ms, timings, log_lines,
+                 dropped_log_lines)
+    ), settled AS (
+        UPDATE executions e SET
+            status = input.status, result = input.result, result_defined = input.result_defined,
+            failure = input.failure::jsonb, finished_at = clock_timestamp(), duration_ms = input.duration_ms,
+            timings = input.timings::jsonb, log_lines = input.log_lines,
+            dropped_log_lines = input.dropped_log_lines, lease_until = NULL
+        FROM input
+        WHERE e.id = input.id AND e.lease_holder = input.holder AND e.status = ANY($11::text[])
+        RETURNING e.id, e.function_id, e.status, e.duration_ms, e.started_at
+    ), counted AS ({count_ended("settled", "$12::smallint")})
+    SELECT id FROM settled
+"""  # noqa: S608 - built from constants
+
+
+async def settle(db: Queries, settlements: Sequence[Settlement]) -> list[bool]:
+    """
+    End running executions, all in one transaction with their counts.
+
+    Return for each whether it was settled by this: False when the settler does not hold its lease (any more), or
+    it has ended already.
+    """
+    legal = sorted({*sources(EXECUTION, "returned"), *sources(EXECUTION, "failed")})
+    rows = await db.fetch(
+        _SETTLE,
+        [each.id for each in settlements],
+        [each.holder for each in settlements],
+        [each.status for each in settlements],
+        [None if each.result is None else stored_bytes(each.result) for each in settlements],
+        [each.result_defined for each in settlements],
+        [_json(each.failure) for each in settlements],
+        [each.duration_ms for each in settlements],
+        [_json(each.timings) for each in settlements],
+        [each.log_lines for each in settlements],
+        [each.dropped_log_lines for each in settlements],
+        legal,
+        SETTLE_SHARD,
+    )
+    settled = {row["id"] for row in rows}
+    return [each.id in settled for each in settlements]
+
+
+async def refuse(db: Queries, execution_id: str, failure: Failure) -> bool:
+    """Fail an execution that cannot be started; return False when it is not queued (any more)."""
+    return await _leave_queue(db, execution_id, "refused", "failed", failure)
+
+
+async def cancel(db: Queries, execution_id: str) -> bool:
+    """Call an execution off; return False when it is not queued (any more)."""
+    return await _leave_queue(db, execution_id, "cancelled", "cancelled", None)
+
+
+async def _leave_queue(db: Queries, execution_id: str, event: str, status: str, failure: Failure | None) -> bool:
+    ended = await db.fetchval(
+        f"""
+        WITH ended AS (
+            UPDATE executions SET status = $2, failure = $3, finished_at = now()
+            WHERE id = $1 AND status = ANY($4::text[])
+            RETURNING id, function_id, status, duration_ms, started_at
+        ), counted AS ({count_ended("ended", "$5::smallint")})
+        SELECT id FROM ended
+        """,  # noqa: S608 - built from constants
+        execution_id,
+        status,
+        None if failure is None else failure,
+        sources(EXECUTION, event),
+        SETTLE_SHARD,
+    )
+    return ended is not None
+
+
+async def interrupt_lost(db: Queries, *, limit: int = 500) -> list[str]:
+    """
+    Fail running executions that nobody runs any more; return the ids of up to ``limit`` of them.
+
+    Their lease has run out, or whoever holds it was not heard of (``replicas.beat``) for 15 s.
+    """
+    failure = Failure(
+        kind="interrupted", name="InterruptedError", message="the process that ran the function went away"
+    )
+    rows = await db.fetch(
+        f"""
+        WITH lost AS (
+            SELECT id FROM executions e
+            WHERE status = ANY($1::text[])
+              AND (lease_until < now() OR started_at < now() - make_interval(secs => $2) AND NOT EXISTS (
+                      SELECT FROM replicas r
+                      WHERE r.id = e.lease_holder AND r.seen_at > now() - make_interval(secs => $2)))
+            ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+        ), ended AS (
+            UPDATE executions e SET status = 'failed', failure = $4, finished_at = now(), lease_until = NULL
+            FROM lost WHERE e.id = lost.id
+            RETURNING e.id, e.function_id, e.status, e.duration_ms, e.started_at
+        ), counted AS ({count_ended("ended", "$5::smallint")})
+        SELECT id FROM ended
+        """,  # noqa: S608 - built from constants
+        sources(EXECUTION, "interrupted"),
+        HOLDER_SILENT_S,
+        limit,
+        failure,
+        SETTLE_SHARD,
+    )
+    return sorted(row["id"] for row in rows)
+
+
+def _json(value: Failure | Timings | None) -> str | None:
+    return None if value is None else json_text(value)
