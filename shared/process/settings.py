@@ -260,6 +260,18 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """What the API grants an account."""
+
+    max_functions: int = setting(
+        "MAX_FUNCTIONS",
+        whole(1, 10_000_000),
+        default="100",
+        doc="Functions an account may have; creating more through the Neo dialect is refused.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
     """How long records are kept."""
 
@@ -290,6 +302,7 @@ class Settings:
     admin: AdminSettings = block(AdminSettings)
     crypto: CryptoSettings = block(CryptoSettings)
     engine: EngineSettings = block(EngineSettings)
+    api: ApiSettings = block(ApiSettings)
     retention: RetentionSettings = block(RetentionSettings)
     stop: StopSettings = block(StopSettings)
 

@@ -1,0 +1,1 @@
+"""The api service: authenticates, authorises, validates, renders. It never runs user code."""

@@ -1,0 +1,75 @@
+"""
+Who may do what: the one place that knows every permission name.
+
+An API key carries the four names of contracts/neo.md section 2; a user carries the names of
+contracts/extrahorizon.md section 7, some of which may be narrowed to one function by ``:<function name>``.
+An API function is also opened by its own permission mode: ``public`` to anybody, ``allUsers`` to any
+authenticated user.
+"""
+
+from collections.abc import Mapping
+
+from shared.domain.errors import ForbiddenError, UnauthenticatedError
+from shared.domain.function import Function, PermissionMode
+from shared.domain.identity import Action, Identity
+
+_ADMIN = "admin"
+
+_KEY: Mapping[Action, str] = {
+    Action.LIST_FUNCTIONS: "read",
+    Action.READ_FUNCTION: "read",
+    Action.CREATE_FUNCTION: "write",
+    Action.UPDATE_FUNCTION: "write",
+    Action.DELETE_FUNCTION: "admin",
+    Action.INVOKE_FUNCTION: "execute",
+    Action.CALL_API_FUNCTION: "execute",
+    Action.READ_EXECUTIONS: "read",
+    Action.READ_API_REQUESTS: "read",
+    Action.READ_API_REQUEST_LOGS: "read",
+}
+
+_USER: Mapping[Action, str] = {
+    Action.LIST_FUNCTIONS: "VIEW_TASK_FUNCTIONS",
+    Action.READ_FUNCTION: "VIEW_TASK_FUNCTION_DETAILS",
+    Action.CREATE_FUNCTION: "CREATE_TASK_FUNCTION",
+    Action.UPDATE_FUNCTION: "UPDATE_TASK_FUNCTION",
+    Action.DELETE_FUNCTION: "DELETE_TASK_FUNCTION",
+    Action.INVOKE_FUNCTION: "EXECUTE_TASK_FUNCTION",
+    Action.CALL_API_FUNCTION: "EXECUTE_API_FUNCTION",
+    Action.READ_EXECUTIONS: "VIEW_TASKS",
+    Action.READ_API_REQUESTS: "VIEW_API_FUNCTION_REQUESTS",
+    Action.READ_API_REQUEST_LOGS: "VIEW_API_FUNCTION_REQUEST_LOGS",
+}
+
+_PER_FUNCTION = frozenset({Action.INVOKE_FUNCTION, Action.CALL_API_FUNCTION})
+_BY_MODE = frozenset({Action.CALL_API_FUNCTION})
+
+
+def authorize(identity: Identity | None, action: Action, function: Function | None = None) -> None:
+    """
+    Let the caller pass, or raise.
+
+    ``function`` is needed where permission depends on it: permission modes and permissions for one function.
+
+    Raises:
+        UnauthenticatedError: no identity, and the action needs one.
+        ForbiddenError: the identity lacks the permission named by the field ``required``.
+    """
+    if function is not None and action in _BY_MODE and _opened_by_mode(identity, function.permission_mode):
+        return
+    if identity is None:
+        raise UnauthenticatedError("no valid credential was presented")
+    if identity.key_id is not None:
+        required = _KEY[action]
+        allowed = required in identity.permissions or _ADMIN in identity.permissions
+    else:
+        required = _USER[action]
+        allowed = required in identity.permissions or (
+            function is not None and action in _PER_FUNCTION and f"{required}:{function.name}" in identity.permissions
+        )
+    if not allowed:
+        raise ForbiddenError(f"the permission {required} is missing", required=required)
+
+
+def _opened_by_mode(identity: Identity | None, mode: PermissionMode) -> bool:
+    return mode is PermissionMode.PUBLIC or (mode is PermissionMode.ALL_USERS and identity is not None)

@@ -1,0 +1,151 @@
+"""
+The api's composition root: everything is made here, once, and passed down.
+
+Stop order: readiness off, no new connections, requests in flight answered, commands of accepted executions sent;
+then the exit stack closes the server and what stands behind it.
+"""
+
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib import metadata
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from services.api.access.credentials import CredentialCache
+from services.api.deployments import DeploymentWaiters
+from services.api.dialects.dialect import Dialect
+from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
+from services.api.dialects.neo.routes import NeoDialect
+from services.api.dispatch import Dispatcher
+from services.api.http import Front
+from services.api.listen import listen
+from services.api.openapi import document
+from services.api.pages import Pages
+from services.api.platform import Platform
+from services.api.routing import Router
+from services.api.settings import limits
+from services.ports import Ports
+from shared.database import accounts, executions
+from shared.database.executions import AcceptedExecution, NewExecution
+from shared.database.function_cache import FunctionCache
+from shared.database.group_commit import GroupCommit
+from shared.messages.messages import CredentialRevoked, DeploymentFinished, FunctionChanged, Notice
+from shared.process.settings import Settings
+from shared.process.supervise import Supervisor
+
+_KEEP_ALIVE_S = 75.0
+_LINGER_S = 2.0
+_CLOSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiService:
+    """A running api; ``port`` is the one it really listens on."""
+
+    port: int
+    ports: Ports
+    platform: Platform
+    front: Front
+    server: web.Server
+    sites: tuple[web.SockSite, ...]
+
+    async def drain(self) -> None:
+        """Take nothing new; answer what has come in; send what was accepted."""
+        self.ports.health.drain()
+        for site in self.sites:
+            await site.stop()
+        self.server.pre_shutdown()
+        await self.front.drain()
+        await self.platform.dispatcher.drain()
+
+
+async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> ApiService:
+    """Start an api on its ports; it answers requests when this returns."""
+    platform = await _platform(settings, ports, stack)
+    await _listen_to_notices(platform)
+    supervisor.spawn("dispatch", platform.dispatcher.run())
+    dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health), ExtraHorizonDialect(platform))
+    front = Front(dialects, _router(dialects, ports))
+    server = web.Server(
+        front,
+        access_log=None,
+        logger=_protocol_log(),
+        keepalive_timeout=_KEEP_ALIVE_S,
+        lingering_time=_LINGER_S,
+        # A body goes to the function as it was sent; our own bodies are not taken compressed.
+        auto_decompress=False,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    sites = []
+    for socket in listen(settings.http.host, settings.http.port):
+        site = web.SockSite(runner, socket)
+        await site.start()
+        sites.append(site)
+    return ApiService(
+        port=int(runner.addresses[0][1]),
+        ports=ports,
+        platform=platform,
+        front=front,
+        server=server,
+        sites=tuple(sites),
+    )
+
+
+async def _platform(settings: Settings, ports: Ports, stack: AsyncExitStack) -> Platform:
+    accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
+    stack.push_async_callback(accept.close)
+    return Platform(
+        db=ports.db,
+        bus=ports.bus,
+        functions=FunctionCache(ports.db),
+        deployments=DeploymentWaiters(),
+        packages=ports.packages,
+        credentials=CredentialCache(),
+        accept=accept,
+        dispatcher=Dispatcher(ports.db, ports.bus),
+        limits=limits(settings),
+        default_environment_id=(await accounts.default_environment(ports.db)).id,
+    )
+
+
+async def _listen_to_notices(platform: Platform) -> None:
+    def on_notice(notice: Notice) -> None:
+        match notice:
+            case FunctionChanged():
+                platform.functions.on_change(notice)
+            case DeploymentFinished():
+                platform.deployments.on_finished(notice)
+            case CredentialRevoked():
+                platform.credentials.drop(notice.credential_sha256)
+
+    def on_gap() -> None:
+        platform.functions.clear()
+        platform.credentials.clear()
+
+    await platform.bus.subscribe(on_notice, on_gap=on_gap)
+
+
+def _router(dialects: tuple[Dialect, ...], ports: Ports) -> Router:
+    pages = Pages(ports.health)
+    router = Router()
+    for dialect in dialects:
+        router.add(dialect.routes(), dialect)
+    router.add(pages.routes(), None)
+    pages.describe(document(dialects, pages.routes(), version=metadata.version("tidemill")))
+    return router
+
+
+def _protocol_log() -> logging.Logger:
+    """Return aiohttp's logger for this server: bytes that are not HTTP are their sender's affair, not an incident."""
+    log = logging.getLogger("services.api.protocol")
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+    if not log.filters:
+        log.addFilter(is_ours)
+    return log

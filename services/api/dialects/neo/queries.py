@@ -1,0 +1,91 @@
+"""
+What the Neo dialect reads from query strings: paging, filters, dates.
+
+Out of range is refused, never clamped; unknown parameters are ignored; a parameter given twice counts by its
+first value. The name of a refused one is in ``details.field``.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+
+from shared.domain.errors import InvalidRequestError
+
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 100
+_MAX_OFFSET = 2**31 - 1
+_WHOLE = re.compile(r"-?[0-9]{1,12}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
+
+Query = Mapping[str, str]
+
+
+def page(query: Query) -> tuple[int, int]:
+    """Return limit and offset."""
+    return (
+        _whole(query, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT),
+        _whole(query, "offset", 0, 0, _MAX_OFFSET),
+    )
+
+
+def choice(query: Query, name: str, choices: tuple[str, ...], default: str | None = None) -> str | None:
+    """Return one of ``choices``, or ``default`` when the parameter is absent."""
+    value = query.get(name)
+    if value is None:
+        return default
+    if value not in choices:
+        raise _wrong(name, f"must be one of {', '.join(choices)}")
+    return value
+
+
+def switch(query: Query, name: str) -> bool:
+    """Return a boolean parameter: ``true``, ``false``, ``1`` or ``0``; absent is false."""
+    value = choice(query, name, (*_TRUE, *_FALSE))
+    return value in _TRUE
+
+
+def since(query: Query, name: str) -> datetime | None:
+    """Return the first moment that is printed as the one given or later: moments are printed in whole seconds."""
+    moment = _moment(query, name)
+    if moment is None or moment.microsecond == 0:
+        return moment
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def until(query: Query, name: str) -> datetime | None:
+    """Return the last moment that is printed as the one given or earlier."""
+    moment = _moment(query, name)
+    return None if moment is None else moment.replace(microsecond=999_999)
+
+
+def _moment(query: Query, name: str) -> datetime | None:
+    """Return an ISO 8601 date (its first moment) or date-time; without a zone it is UTC."""
+    value = query.get(name)
+    if value is None:
+        return None
+    # A "+" that the caller did not encode arrives as a space.
+    text = value.strip().replace(" ", "+") if "T" in value else value.strip()
+    try:
+        if _DATE.fullmatch(text):
+            return datetime.combine(date.fromisoformat(text), time(), UTC)
+        parsed = datetime.fromisoformat(text)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _wrong(name, "must be an ISO 8601 date or date-time") from None
+
+
+def _whole(query: Query, name: str, default: int, low: int, high: int) -> int:
+    value = query.get(name)
+    if value is None:
+        return default
+    bounds = f"from {low} to {high}" if high < _MAX_OFFSET else f"of {low} or more"
+    if not _WHOLE.fullmatch(value):
+        raise InvalidRequestError(f"{name} must be an integer {bounds}", field=name, issue="not an integer")
+    if not low <= int(value) <= high:
+        raise InvalidRequestError(f"{name} must be an integer {bounds}", field=name, issue="out of range")
+    return int(value)
+
+
+def _wrong(name: str, issue: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{name} {issue}", field=name, issue=issue)

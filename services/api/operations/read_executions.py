@@ -1,0 +1,62 @@
+"""Reading the records of runs: one page of a function's executions, or one of them with its logs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.api.access.permissions import authorize
+from services.api.platform import Platform
+from shared.database import executions, logs
+from shared.domain.errors import ExecutionNotFoundError
+from shared.domain.execution import Execution, ExecutionKind, ExecutionStatus
+from shared.domain.function import Function
+from shared.domain.identity import Action, Identity
+from shared.domain.ids import is_record_id
+from shared.domain.outcome import LogLine
+
+MAX_LOG_LINES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionFilter:
+    """Which executions of a function; None does not filter. Both ends of the time range are included."""
+
+    kind: ExecutionKind | None = None
+    statuses: Sequence[ExecutionStatus] | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    limit: int = 10
+    offset: int = 0
+
+
+async def list_executions(
+    platform: Platform, identity: Identity, function: Function, wanted: ExecutionFilter
+) -> tuple[Sequence[Execution], int]:
+    """Return one page, newest first, and how many match in all."""
+    authorize(identity, Action.READ_EXECUTIONS, function)
+    return await executions.list_executions(
+        platform.db,
+        function.id,
+        kind=wanted.kind,
+        status=wanted.statuses,
+        start=wanted.start,
+        end=wanted.end,
+        limit=wanted.limit,
+        offset=wanted.offset,
+    )
+
+
+async def read_execution(
+    platform: Platform, identity: Identity, function: Function, execution_id: str
+) -> tuple[Execution, Sequence[LogLine]]:
+    """
+    Return one execution of the function with its log lines, oldest first.
+
+    Raises:
+        ExecutionNotFoundError: there is none of that id, or it is another function's.
+    """
+    authorize(identity, Action.READ_EXECUTIONS, function)
+    execution = await executions.find_execution(platform.db, execution_id) if is_record_id(execution_id) else None
+    if execution is None or execution.function_id != function.id:
+        raise ExecutionNotFoundError("no such execution")
+    return execution, await logs.lines_of(platform.db, execution_id, limit=MAX_LOG_LINES)

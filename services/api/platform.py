@@ -1,0 +1,53 @@
+"""
+The ports and limits every operation gets, made once in ``app.py`` and passed down as one value.
+
+An operation takes the platform first, then who is calling, then what is asked. Nothing here is a global and
+nothing is opened here; ``app.py`` opens and closes it all.
+"""
+
+from dataclasses import dataclass
+
+from services.api.access.credentials import CredentialCache
+from services.api.deployments import DeploymentWaiters
+from services.api.dispatch import Dispatcher
+from shared.bus.bus import Bus
+from shared.database.executions import AcceptedExecution, NewExecution
+from shared.database.function_cache import FunctionCache
+from shared.database.group_commit import GroupCommit
+from shared.database.pool import Database
+from shared.packages.store import PackageStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the platform refuses beyond. Sizes in bytes, times in seconds."""
+
+    functions_per_account: int = 100
+    max_timeout_s: int = 900
+    """Longest time limit a function may have; a dialect may allow less."""
+    api_function_timeout_s: int = 30
+    """A function with a longer time limit cannot be called as an API function."""
+    event_bytes: int = 6 * 1024 * 1024
+    """Largest event of an API function, as JSON."""
+    deployment_s: float = 30.0
+    """How long a caller waits for a deployment."""
+    sync_grace_s: float = 5.0
+    """How long beyond the function's time limit the caller of a synchronous invocation waits."""
+    api_call_grace_s: float = 2.0
+    """The same for an API function, on top of its time limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Everything an operation may use. ``default_environment_id`` is where callers with no credential act."""
+
+    db: Database
+    bus: Bus
+    functions: FunctionCache
+    deployments: DeploymentWaiters
+    packages: PackageStore
+    credentials: CredentialCache
+    accept: GroupCommit[NewExecution, AcceptedExecution]
+    dispatcher: Dispatcher
+    limits: Limits
+    default_environment_id: str
