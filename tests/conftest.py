@@ -1,1 +1,53 @@
-"""Fixtures of all tiers: backends, and guards that hold for every test."""
+"""Fixtures of all tiers: the real backends, each started once a session and only if a test asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import backends
+from tests.support.backends import Broker, DatabaseServer
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The session's RabbitMQ."""
+    with backends.broker() as found:
+        yield found
+
+
+@pytest.fixture
+def amqp_url(broker: Broker) -> Iterator[str]:
+    """A virtual host of this test's own, removed with its queues."""
+    with broker.virtual_host() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[DatabaseServer]:
+    """The session's PostgreSQL."""
+    with backends.database_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(database_server: DatabaseServer) -> Iterator[str]:
+    """A database of this test's own, with the current schema."""
+    url = database_server.create()
+    yield url
+    database_server.drop(url)
+
+
+@pytest.fixture
+def empty_database_url(database_server: DatabaseServer) -> Iterator[str]:
+    """A database of this test's own, with nothing in it."""
+    url = database_server.create(migrated=False)
+    yield url
+    database_server.drop(url)
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A temporary directory other users may pass through; pytest's own are closed."""
+    with backends.open_directory() as directory:
+        yield directory
