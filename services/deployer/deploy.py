@@ -1,0 +1,228 @@
+"""
+One deployment, from its row to its end.
+
+::
+
+    DeployFunction -> lock the function -> claim the row -> desired, observed -> plan -> execute -> succeed | refuse
+                                                |
+                                                +- ended already: say again how it ended
+
+What the user did wrong (a package or source that is refused) ends the deployment; the function is then as it was
+before. What went wrong on our side is raised, so that the bus delivers the command again; every instruction may
+be carried out twice. Only the row decides: a command that is delivered twice, late, or to two deployers at once
+does no harm. Runtime, handler and limits were judged by the api and are not judged again here.
+"""
+
+import asyncio
+import time
+
+import structlog
+
+from services.deployer.providers.provider import (
+    ActivateVersion,
+    CheckSyntax,
+    Desired,
+    Observed,
+    Plan,
+    Provider,
+    Step,
+    ValidatePackage,
+)
+from services.deployer.syntax import SyntaxChecker
+from shared.bus.bus import Bus, Delivery, Reject
+from shared.database import deployments, functions
+from shared.database.deployments import Deployment
+from shared.database.pool import Database
+from shared.domain.errors import (
+    ErrorRecord,
+    Fault,
+    FunctionNotFoundError,
+    IllegalStateError,
+    InternalError,
+    NotFoundError,
+    PlatformError,
+    UnavailableError,
+)
+from shared.domain.function import Convention, Function
+from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged, Work
+from shared.packages.package import build_package, validate_zip
+from shared.packages.store import PackageStore, digest
+from shared.process import metrics
+
+SOURCE_FILE = "index.js"
+LOCK_WAIT_S = 30.0
+
+_finished = metrics.counter("deployments_total", "Deployments that ended, by how.", ("outcome",))
+_seconds = metrics.histogram("deployment_seconds", "From the claim of a deployment to its end.")
+_log = structlog.get_logger(__name__)
+
+
+class Deployer:
+    """Carries deployments out. Holds no state between them."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        bus: Bus,
+        packages: PackageStore,
+        syntax: SyntaxChecker,
+        provider: Provider,
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._packages = packages
+        self._syntax = syntax
+        self._provider = provider
+
+    async def deploy(self, work: Work, _delivery: Delivery) -> None:
+        """
+        Carry out one deployment: the handler of ``deployer.v1``.
+
+        Raises:
+            Reject: there is no such deployment, or a fault of ours that another try would meet again.
+            Exception: our own failure, to be tried again.
+        """
+        assert isinstance(work, DeployFunction)
+        async with deployments.function_lock(self._db, work.function_id, wait_s=LOCK_WAIT_S):
+            deployment = await deployments.claim_deployment(self._db, work.deployment_id)
+            if deployment is None:
+                await self._announce_again(work)
+                return
+            began = time.monotonic()
+            try:
+                function = await self._carry_out(deployment)
+            except IllegalStateError:
+                # Given up by the dead-letter consumer while we were at it.
+                await self._announce_again(work)
+            except InternalError as error:
+                raise Reject(error.message) from error  # trying again would not change it
+            except PlatformError as error:
+                if error.fault is Fault.PLATFORM:
+                    raise
+                await self._refuse(deployment, error)
+            else:
+                self._succeeded(deployment, function, time.monotonic() - began)
+
+    async def _carry_out(self, deployment: Deployment) -> Function:
+        active = await functions.find_function(self._db, deployment.function_id)
+        desired = await self._desired(deployment, active)
+        observed = Observed(
+            active_sha256=None if active is None else active.version.package_sha256,
+            stored=await self._provider.observe(desired),
+        )
+        todo = plan(desired, observed, self._provider)
+        _log.debug("deployment_planned", deployment_id=deployment.id, plan=todo)
+        for step in todo.steps:
+            await self._execute(step, desired)
+        return await deployments.succeed(self._db, deployment, todo.activation.package_sha256, desired.source)
+
+    async def _desired(self, deployment: Deployment, active: Function | None) -> Desired:
+        match deployment.upload_kind:
+            case "zip":
+                if deployment.upload_sha256 is None:
+                    raise InternalError("a deployment of a zip names none")
+                return Desired(
+                    function_id=deployment.function_id,
+                    spec=deployment.spec,
+                    package_sha256=deployment.upload_sha256,
+                    uploaded=True,
+                )
+            case "source":
+                source = deployment.source or ""
+                content = await asyncio.to_thread(build_package, {SOURCE_FILE: source.encode()})
+                return Desired(
+                    function_id=deployment.function_id,
+                    spec=deployment.spec,
+                    package_sha256=await digest(content),
+                    source=source,
+                    content=content,
+                )
+            case None:
+                if active is None:
+                    raise FunctionNotFoundError("no such function")
+                return Desired(
+                    function_id=deployment.function_id,
+                    spec=deployment.spec,
+                    package_sha256=active.version.package_sha256,
+                    source=await functions.get_source(self._db, active.version.id),
+                )
+
+    async def _execute(self, step: Step, desired: Desired) -> None:
+        match step:
+            case ValidatePackage():
+                await self._validate(step.sha256)
+            case CheckSyntax():
+                await self._syntax.check(desired.source or "")
+            case _:
+                await self._provider.execute(step, desired)
+
+    async def _validate(self, sha256: str) -> None:
+        try:
+            content = await self._packages.get(sha256)
+        except NotFoundError as error:
+            raise InternalError("the uploaded package is not in the package store", sha256=sha256) from error
+        info = await asyncio.to_thread(validate_zip, content)
+        _log.info("package_valid", sha256=sha256, files=info.files, inflated_bytes=info.inflated_bytes)
+
+    def _succeeded(self, deployment: Deployment, function: Function, seconds: float) -> None:
+        _finished.labels("succeeded").inc()
+        _seconds.observe(seconds)
+        _log.info(
+            "function_deployed",
+            deployment_id=deployment.id,
+            function_id=function.id,
+            version=function.version.number,
+            attempt=deployment.attempts,
+            seconds=round(seconds, 4),
+        )
+        self._announce(deployment, function, None)
+
+    async def _refuse(self, deployment: Deployment, error: PlatformError) -> None:
+        await deployments.refuse(self._db, deployment, error.record())
+        _finished.labels("refused").inc()
+        _log.info(
+            "deployment_refused", deployment_id=deployment.id, function_id=deployment.function_id, code=error.code
+        )
+        self._announce(deployment, None, error.record())
+
+    async def _announce_again(self, work: DeployFunction) -> None:
+        """Say how an ended deployment ended: whoever announced it may have died before."""
+        deployment = await deployments.find_deployment(self._db, work.deployment_id)
+        if deployment is None:
+            raise Reject("there is no such deployment")
+        error = deployment.error
+        if deployment.state == "cancelled":
+            error = UnavailableError("the deployment was called off").record()
+        self._announce(deployment, await functions.find_function(self._db, deployment.function_id), error)
+
+    def _announce(self, deployment: Deployment, function: Function | None, error: ErrorRecord | None) -> None:
+        """Caches hear of the change before the caller hears of the end, and so before anybody acts on it."""
+        if function is not None:
+            self._bus.notify(
+                FunctionChanged(
+                    function_id=function.id,
+                    environment_id=function.environment_id,
+                    name=function.name,
+                    revision=function.revision,
+                )
+            )
+        self._bus.notify(
+            DeploymentFinished(deployment_id=deployment.id, function_id=deployment.function_id, error=error)
+        )
+
+
+def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
+    """
+    Return what leads from what is observed to what is desired; touches nothing.
+
+    What is active already has been judged before.
+    """
+    judged = desired.package_sha256 == observed.active_sha256
+    steps: list[Step] = []
+    if desired.uploaded and not judged:
+        steps.append(ValidatePackage(sha256=desired.package_sha256))
+    if desired.source is not None and desired.spec.convention is Convention.NEO and not judged:
+        steps.append(CheckSyntax(size_bytes=len(desired.source.encode())))
+    steps.extend(provider.plan(desired, observed))
+    return Plan(steps=tuple(steps), activation=ActivateVersion(package_sha256=desired.package_sha256))

@@ -1,0 +1,30 @@
+"""
+This machine: a package is deployed when the package store holds it.
+
+Invokers fetch packages by digest and keep them unpacked, so there is nothing else to bring anywhere.
+"""
+
+from services.deployer.providers.provider import Desired, Observed, StorePackage
+from shared.domain.errors import InternalError
+from shared.packages.store import PackageStore
+
+
+class LocalProvider:
+    """The ``Provider`` of functions that run on the invokers' own machines."""
+
+    def __init__(self, packages: PackageStore) -> None:
+        self._packages = packages
+
+    async def observe(self, desired: Desired) -> bool:
+        return await self._packages.holds(desired.package_sha256)
+
+    def plan(self, desired: Desired, observed: Observed) -> tuple[StorePackage, ...]:
+        if observed.stored:
+            return ()
+        if desired.content is None:
+            raise InternalError("the uploaded package is not in the package store", sha256=desired.package_sha256)
+        return (StorePackage(sha256=desired.package_sha256, size_bytes=len(desired.content)),)
+
+    async def execute(self, step: StorePackage, desired: Desired) -> None:
+        assert desired.content is not None, step
+        await self._packages.put(desired.content)

@@ -1,0 +1,94 @@
+"""
+What a provider is to the deployer, and the values they speak in.
+
+A deployment is planned before it is carried out: *desired* is what the row asks for, *observed* is what is there,
+the *plan* is the list of steps between the two. Steps are data: they can be logged, printed and compared, and carrying
+one out twice does no harm, so a plan that was cut off is simply made again.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.domain.function import VersionSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """
+    What shall run. ``package_sha256`` is known before anything is done: packages are built deterministically.
+
+    ``content`` is the package itself where the deployer built it; an uploaded one is in the package store.
+    """
+
+    function_id: str
+    spec: VersionSpec
+    package_sha256: str
+    uploaded: bool = False
+    source: str | None = None
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What is there. ``active_sha256`` is the package of the version that runs now; ``stored`` is of the desired."""
+
+    active_sha256: str | None
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatePackage:
+    """Judge an uploaded package by the rules of packages."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSyntax:
+    """See whether source compiles, without running it."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePackage:
+    """Put a built package where invokers fetch it by its digest."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateVersion:
+    """Make a version of this package the one that runs."""
+
+    package_sha256: str
+
+
+ProviderStep = StorePackage
+Step = ValidatePackage | CheckSyntax | ProviderStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    What is to be done, in order; then, in the transaction that ends the deployment, the activation.
+
+    A step that fails leaves the function as it was.
+    """
+
+    steps: tuple[Step, ...]
+    activation: ActivateVersion
+
+
+class Provider(Protocol):
+    """Brings packages to where they run. It judges none and activates none: the deployer does."""
+
+    async def observe(self, desired: Desired) -> bool:
+        """Tell whether the desired package is deployed already."""
+
+    def plan(self, desired: Desired, observed: Observed) -> tuple[ProviderStep, ...]:
+        """Return what is to be done here before a version can be activated; touches nothing."""
+
+    async def execute(self, step: ProviderStep, desired: Desired) -> None:
+        """Carry out one step. Raises ``PlatformError``."""

@@ -1,0 +1,40 @@
+"""
+Deployments that nobody is at any more are sent again.
+
+A killed deployer leaves its command unacknowledged and the broker delivers it again; but the command may never
+have gone out, or the bus may have been in memory. The rows know. A deployment that is sent twice is done once.
+"""
+
+import asyncio
+
+import structlog
+
+from shared.bus.bus import Bus
+from shared.database import deployments
+from shared.database.pool import Database
+from shared.domain.errors import UnavailableError
+from shared.messages.messages import DeployFunction
+
+_BATCH = 100
+
+_log = structlog.get_logger(__name__)
+
+
+async def resend_unfinished(db: Database, bus: Bus, *, older_than_s: float) -> int:
+    """Send the deployments nobody has touched for so long, at most a batch; return how many."""
+    forgotten = await deployments.unfinished(db, older_than_s, _BATCH)
+    for deployment_id, function_id in forgotten:
+        await bus.send(DeployFunction(deployment_id=deployment_id, function_id=function_id))
+    if forgotten:
+        _log.info("deployments_resent", count=len(forgotten))
+    return len(forgotten)
+
+
+async def keep_resending(db: Database, bus: Bus, *, every_s: float) -> None:
+    """Look for forgotten deployments for ever; a database or bus that is away is waited for."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await resend_unfinished(db, bus, older_than_s=every_s)
+        except UnavailableError as error:
+            _log.warning("resend_waits", reason=error.message)
