@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.backends import open_directory
 from tests.support.builders import Functions, functions_on, unique
 from tests.support.platform import CLIENT_ID, ROOT, Platform, all_in_one
 
@@ -18,8 +19,8 @@ AddUser = Callable[..., httpx.Client]
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with all_in_one(tmp_path_factory.mktemp("tidemill")) as running:
+def platform() -> Iterator[Platform]:
+    with open_directory() as directory, all_in_one(directory) as running:
         yield running
 
 

@@ -2,10 +2,10 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
+from tests.support.apps_processes import with_in_command
 from tests.support.builders import Functions
 from tests.support.eventually import eventually_sync
 
@@ -17,18 +17,6 @@ def handler(event, context):
     while True:
         kept.append(bytearray(4 << 20))
 """
-
-
-def host_processes(marker: str) -> list[int]:
-    """Return the processes of this machine, sandboxed ones included, with the marker in their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if marker.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_a_function_that_loops_for_ever_is_stopped_at_its_limit(functions: Functions) -> None:
@@ -159,7 +147,7 @@ def test_children_of_a_function_die_with_its_time(functions: Functions) -> None:
     answer = functions.call(name)
 
     assert answer.json()["runtimeError"]["name"] == "Sandbox.Timedout"
-    eventually_sync(lambda: host_processes(marker) == [])
+    eventually_sync(lambda: with_in_command(marker) == [])
 
 
 def test_a_fork_bomb_stays_in_its_sandbox(functions: Functions) -> None:

@@ -1,0 +1,189 @@
+"""The all-in-one's own life: it keeps everything, leaves nothing running, and takes up what a crash cut off."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.apps_processes import Running, left_of, tree_of
+from tests.support.backends import open_directory
+from tests.support.builders import api_function, neo_function, zipped
+from tests.support.eventually import eventually_sync
+from tests.support.platform import Process, all_in_one, free_port, spawn, wait_ready
+
+CURL_S = 60
+LOWEST_SLOT_UID = 20_000
+"""Sandboxes of a platform started by root run under uids from here on (one a slot)."""
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with open_directory() as made:
+        yield made
+
+
+@contextmanager
+def started(directory: Path, environ: dict[str, str] | None = None) -> Iterator[tuple[Process, str]]:
+    """Run ``tidemill up`` with no credentials given, as a newcomer does."""
+    port = free_port()
+    process = spawn(
+        "tidemill",
+        ["services", "up", "--port", str(port), "--data-dir", str(directory / "data")],
+        environ or {},
+        directory,
+    )
+    address = f"http://localhost:{port}"
+    try:
+        wait_ready(process, address)
+        yield process, address
+    finally:
+        process.stop()
+
+
+def credentials(directory: Path) -> dict[str, str]:
+    content: dict[str, str] = json.loads((directory / "data" / "credentials.json").read_text("utf-8"))
+    return content
+
+
+def banner(process: Process) -> str:
+    """Return what start-up printed, once the three lines to paste are there."""
+    return eventually_sync(lambda: process.log_text() if process.log_text().count("curl -s") == 3 else "")
+
+
+def test_the_three_printed_lines_work_when_pasted(directory: Path) -> None:
+    with started(directory) as (process, address):
+        text = banner(process)
+        answers = [
+            json.loads(subprocess.run(["bash", "-c", line], capture_output=True, timeout=CURL_S, check=True).stdout)
+            for line in text.splitlines()
+            if line.startswith("curl ")
+        ]
+
+    assert address in text
+    assert [answer["success"] for answer in answers] == [True] * 3
+    assert answers[1]["data"]["result"] == {"hello": "miller"}
+    assert [item["params"] for item in answers[2]["data"]] == [{"name": "miller"}]
+
+
+def test_the_first_credentials_are_made_once_and_are_the_owners_alone(directory: Path) -> None:
+    with started(directory):
+        path = directory / "data" / "credentials.json"
+        first = credentials(directory)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert re.fullmatch(r"sl_[0-9a-f]{64}", first["api_key"])
+    with started(directory) as (_, address):
+        assert credentials(directory) == first
+        assert httpx.get(f"{address}/v1/functions", headers={"X-API-Key": first["api_key"]}).status_code == 200
+
+
+def test_a_second_start_has_the_functions_the_records_and_the_logs(directory: Path) -> None:
+    with all_in_one(directory) as running, running.neo() as neo, running.extra_horizon() as exh:
+        made = neo.post("/v1/functions", json=neo_function("kept", "module.exports = ({ params }) => params"))
+        assert made.status_code == 201, made.text
+        code = "exports.handler = async () => { console.log('kept line'); return { statusCode: 200, body: 'kept' } }"
+        exh.post("/tasks/v1/functions/", json=api_function("kept-api", zipped({"index.js": code}))).raise_for_status()
+        execution = neo.post("/v1/functions/kept/invoke", json={"params": {"n": 1}}).json()["data"]["execution"]
+        assert exh.get("/tasks/v1/api/kept-api/first").text == "kept"
+
+    with all_in_one(directory) as running, running.neo() as neo, running.extra_horizon() as exh:
+        record = neo.get(f"/v1/functions/kept/executions/{execution['id']}").json()["data"]
+        assert (record["status"], record["result"]) == ("completed", {"n": 1})
+        assert neo.post("/v1/functions/kept/invoke", json={"params": {"n": 2}}).json()["data"]["result"] == {"n": 2}
+        [request] = exh.get("/tasks/v1/apiRequests?eq(functionName,kept-api)").json()["data"]
+        assert request["path"] == "/first"
+        [line] = exh.get(f"/tasks/v1/apiRequests/{request['id']}/logs").json()["data"]
+        assert "kept line" in line["message"]
+        assert exh.get("/tasks/v1/api/kept-api/second").text == "kept"
+
+
+def test_ctrl_c_finishes_what_is_running_and_leaves_nothing(directory: Path) -> None:
+    with started(directory) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+        client.headers["X-API-Key"] = credentials(directory)["api_key"]
+        create(client, "slow", "module.exports = async () => { await new Promise(r => setTimeout(r, 1500)); return 1 }")
+        client.post("/v1/functions/slow/invoke", json={"async": True}).raise_for_status()
+        everything = tree_of(process.popen.pid)
+        assert len(everything) > 3
+        eventually_sync(lambda: running_executions(client, "slow"))
+
+        process.popen.send_signal(signal.SIGINT)
+
+        assert process.popen.wait(30) == 0
+        eventually_sync(lambda: left_of(everything) == [])
+    with started(directory) as (_, address), httpx.Client(base_url=address, timeout=30) as client:
+        client.headers["X-API-Key"] = credentials(directory)["api_key"]
+        [record] = client.get("/v1/functions/slow/executions").json()["data"]
+        assert record["status"] == "completed"
+
+
+def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execution(directory: Path) -> None:
+    one_at_a_time = {"TIDEMILL_MAX_ASYNC_IN_FLIGHT": "1"}
+    code = "module.exports = async ({ params }) => { await new Promise(r => setTimeout(r, 700)); return params.n }"
+    with started(directory, one_at_a_time) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+        client.headers["X-API-Key"] = credentials(directory)["api_key"]
+        create(client, "slow", code)
+        accepted = [accept(client, "slow", number) for number in range(6)]
+        eventually_sync(lambda: client.get("/v1/functions/slow/executions?status=completed").json()["data"])
+        workers = [each for each in tree_of(process.popen.pid) if is_worker(each)]
+        assert workers
+
+        process.kill()
+
+        eventually_sync(lambda: left_of(workers) == [], within_s=2)
+    with started(directory, one_at_a_time) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+        client.headers["X-API-Key"] = credentials(directory)["api_key"]
+        records = eventually_sync(lambda: all_settled(client, "slow", accepted), within_s=60)
+
+    by_status = {status: [r for r in records if r["status"] == status] for status in ("completed", "failed")}
+    assert len(by_status["failed"]) <= 1
+    assert len(by_status["completed"]) + len(by_status["failed"]) == 6
+
+
+def test_a_second_platform_on_the_same_data_is_refused(directory: Path) -> None:
+    with started(directory):
+        second = spawn(
+            "second",
+            ["services", "up", "--port", str(free_port()), "--data-dir", str(directory / "data")],
+            {},
+            directory,
+        )
+        try:
+            assert second.popen.wait(30) != 0
+        finally:
+            second.stop()
+
+
+def create(client: httpx.Client, name: str, code: str) -> None:
+    answer = client.post("/v1/functions", json=neo_function(name, code))
+    assert answer.status_code == 201, answer.text
+
+
+def accept(client: httpx.Client, name: str, number: int) -> str:
+    answer = client.post(f"/v1/functions/{name}/invoke", json={"async": True, "params": {"n": number}})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["data"]["execution"]["id"])
+
+
+def running_executions(client: httpx.Client, name: str) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = client.get(f"/v1/functions/{name}/executions?status=running").json()["data"]
+    return records
+
+
+def all_settled(client: httpx.Client, name: str, accepted: list[str]) -> list[dict[str, Any]]:
+    listed = client.get(f"/v1/functions/{name}/executions?limit=100").json()["data"]
+    records = [record for record in listed if record["status"] != "running"]
+    assert sorted(record["id"] for record in records) == sorted(accepted)
+    return records
+
+
+def is_worker(process: Running) -> bool:
+    """Tell a sandboxed worker from the rest: as root by its uid, else by the sandbox's own program around it."""
+    return process.uid >= LOWEST_SLOT_UID if os.getuid() == 0 else "bwrap" in process.command

@@ -1,0 +1,76 @@
+"""
+A host on the internet, as far as this machine can tell: an HTTP server in a network namespace of its own.
+
+It answers at 198.51.100.2, an address set aside for documentation, over a pair of virtual interfaces whose near
+end has 198.51.100.1. Needs root and ``ip``. Everything made here is removed on the way out.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from secrets import token_hex
+
+import httpx
+
+NEAR = "198.51.100.1"
+FAR = "198.51.100.2"
+PORT = 8000
+_START_S = 10.0
+_SERVER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"from the other side"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("0.0.0.0", %d), Handler).serve_forever()
+"""
+
+
+@contextmanager
+def outside_host() -> Iterator[str]:
+    """Yield the URL of the host; it is reachable from this machine's own namespace."""
+    name = f"tm{token_hex(3)}"
+    with ExitStack() as stack:
+        _ip("netns", "add", name)
+        stack.callback(_ip, "netns", "del", name)
+        _ip("link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b", "netns", name)
+        stack.callback(_ip, "link", "del", f"{name}a")
+        _ip("addr", "add", f"{NEAR}/24", "dev", f"{name}a")
+        _ip("link", "set", f"{name}a", "up")
+        for arguments in (
+            ("addr", "add", f"{FAR}/24", "dev", f"{name}b"),
+            ("link", "set", f"{name}b", "up"),
+            ("link", "set", "lo", "up"),
+        ):
+            _ip("-n", name, *arguments)
+        server = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", _SERVER % PORT])
+        stack.callback(server.wait, 5)
+        stack.callback(server.kill)
+        url = f"http://{FAR}:{PORT}"
+        _wait(url)
+        yield url
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            httpx.get(url, timeout=1)
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _ip(*arguments: str) -> None:
+    run = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=10, check=False)
+    assert run.returncode == 0, f"ip {' '.join(arguments)}: {run.stderr} (these tests need root and iproute2)"
