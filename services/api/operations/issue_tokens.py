@@ -1,0 +1,135 @@
+"""
+Issuing access and refresh tokens to users of OAuth applications.
+
+An access token lives for minutes; a refresh token gets a new pair once, and is used up by it. Both are random
+and kept only as digests. Whoever fails is told which part failed, except that an unknown user and a wrong
+password are one failure and take the same time.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from services.api.platform import Platform
+from shared.crypto.passwords import PasswordDesk
+from shared.crypto.tokens import new_token, same, sha256_hex
+from shared.database import access
+from shared.database.access import ApplicationRow, NewTokens
+from shared.domain.errors import (
+    ExpiredRefreshTokenError,
+    UnknownClientError,
+    UnknownRefreshTokenError,
+    WrongClientSecretError,
+    WrongPasswordError,
+)
+
+_LONGEST_CREDENTIAL = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """The OAuth application a caller says it is; a confidential one proves it by its secret."""
+
+    client_id: str
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLifetimes:
+    """How long tokens are good for, in seconds. Clients refresh 10 s before an access token ends."""
+
+    access_s: int = 300
+    refresh_s: int = 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedTokens:
+    """A new pair of tokens, plain: this is the only time they are seen."""
+
+    access_token: str
+    refresh_token: str
+    expires_in_s: int
+    user_id: str
+    application_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenDesk:
+    """What issuing needs besides the platform: the bounded place for password hashing, and the lifetimes."""
+
+    passwords: PasswordDesk
+    lifetimes: TokenLifetimes
+
+
+async def issue_by_password(
+    platform: Platform, desk: TokenDesk, client: Client, email: str, password: str
+) -> IssuedTokens:
+    """
+    Give tokens to a user who knows their password.
+
+    Raises:
+        UnknownClientError, WrongClientSecretError: the application is not who it says.
+        WrongPasswordError: no user of the application's account has that email and password.
+        UnavailableError: too many logins at once.
+    """
+    application = await _application(platform, client)
+    user = await access.find_user_by_email(platform.db, email)
+    if user is not None and user.account_id != application.account_id:
+        user = None
+    known_hash = user.password_hash if user is not None else None
+    fits = len(password) <= _LONGEST_CREDENTIAL and await desk.passwords.verify(password, known_hash)
+    if user is None or not fits:
+        raise WrongPasswordError("The username or the password is wrong.")
+    return await _issue(platform, desk.lifetimes, user.id, application)
+
+
+async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, refresh_token: str) -> IssuedTokens:
+    """
+    Exchange a refresh token for a new pair; it cannot be used again.
+
+    Raises:
+        UnknownClientError, WrongClientSecretError: the application is not who it says.
+        UnknownRefreshTokenError: nobody issued it to this application, or it was used before.
+        ExpiredRefreshTokenError: its time is over.
+    """
+    application = await _application(platform, client)
+    used = await access.use_refresh_token(platform.db, sha256_hex(refresh_token), application.id)
+    if used is None:
+        raise UnknownRefreshTokenError("The refresh token is unknown.")
+    if used.expires_at <= datetime.now(UTC):
+        raise ExpiredRefreshTokenError("The refresh token has expired.")
+    return await _issue(platform, desk.lifetimes, used.user_id, application)
+
+
+async def _application(platform: Platform, client: Client) -> ApplicationRow:
+    application = await access.find_application(platform.db, client.client_id)
+    if application is None:
+        raise UnknownClientError("The client_id is unknown.")
+    expected = application.client_secret_sha256
+    if expected is not None and (client.secret is None or not same(sha256_hex(client.secret), expected)):
+        raise WrongClientSecretError("The client_secret is wrong.")
+    return application
+
+
+async def _issue(
+    platform: Platform, lifetimes: TokenLifetimes, user_id: str, application: ApplicationRow
+) -> IssuedTokens:
+    issued = IssuedTokens(
+        access_token=new_token(),
+        refresh_token=new_token(),
+        expires_in_s=lifetimes.access_s,
+        user_id=user_id,
+        application_id=application.id,
+    )
+    now = datetime.now(UTC)
+    await access.insert_tokens(
+        platform.db,
+        NewTokens(
+            access_sha256=sha256_hex(issued.access_token),
+            access_expires_at=now + timedelta(seconds=lifetimes.access_s),
+            refresh_sha256=sha256_hex(issued.refresh_token),
+            refresh_expires_at=now + timedelta(seconds=lifetimes.refresh_s),
+            user_id=user_id,
+            application_id=application.id,
+        ),
+    )
+    return issued
