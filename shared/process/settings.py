@@ -59,8 +59,8 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
 _HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
 
-# The dead-letter queue, the relay and the lease reaper need this much after a function's own time limit.
-LEASE_MARGIN_S = 60
+LONGEST_TIMEOUT_S = 900
+"""No deployment may let functions run longer: the queues' consumer timeout and the leases outlive this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +101,6 @@ class BusSettings:
         absent="in-memory bus, only with `up`",
         hidden=True,
         doc="A RabbitMQ to use.",
-    )
-    consumer_timeout_s: int = setting(
-        "CONSUMER_TIMEOUT_S",
-        whole(120, 86400),
-        default="7200",
-        doc="How long the broker waits for an acknowledgement; longer than any function may run.",
     )
 
 
@@ -214,7 +208,13 @@ class EngineSettings:
         "MAX_WORKERS", whole(1, 1000), default="32", doc="Most worker processes of one invoker, stem cells not counted."
     )
     max_workers_per_function: int = setting(
-        "MAX_WORKERS_PER_FUNCTION", whole(1, 1000), default="16", doc="Most of them for one function."
+        "MAX_WORKERS_PER_FUNCTION", whole(1, 1000), default="8", doc="Most of them for one function."
+    )
+    max_in_flight_per_function: int = setting(
+        "MAX_IN_FLIGHT_PER_FUNCTION",
+        whole(1, 10000),
+        default="100",
+        doc="Most calls of one function held at once, running and waiting; one more is throttled.",
     )
     max_sync_in_flight: int = setting(
         "MAX_SYNC_IN_FLIGHT", whole(1, 10000), default="256", doc="Most synchronous calls an invoker holds at once."
@@ -226,7 +226,10 @@ class EngineSettings:
         "IDLE_S", seconds(1, 86400), default="300", doc="A worker unused for so many seconds is stopped."
     )
     max_timeout_s: int = setting(
-        "MAX_TIMEOUT_S", whole(1, 3600), default="900", doc="Longest time limit a function may ask for, in seconds."
+        "MAX_TIMEOUT_S",
+        whole(1, LONGEST_TIMEOUT_S),
+        default="900",
+        doc="Longest time limit a function may ask for, in seconds.",
     )
     network: str = setting(
         "NETWORK",
@@ -305,13 +308,6 @@ class Settings:
     api: ApiSettings = block(ApiSettings)
     retention: RetentionSettings = block(RetentionSettings)
     stop: StopSettings = block(StopSettings)
-
-    def conflicts(self) -> Iterator[str]:
-        if self.bus.consumer_timeout_s < self.engine.max_timeout_s + LEASE_MARGIN_S:
-            yield (
-                f"TIDEMILL_CONSUMER_TIMEOUT_S={self.bus.consumer_timeout_s} must be at least {LEASE_MARGIN_S} "
-                f"more than TIDEMILL_MAX_TIMEOUT_S={self.engine.max_timeout_s}, or the broker runs long calls twice"
-            )
 
     def shown(self) -> dict[str, str]:
         """Return what is in force, by variable name, secrets redacted."""

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.process.settings import Settings, load_settings, markdown_table
+from shared.messages.topology import WORK_QUEUES
+from shared.process.settings import LONGEST_TIMEOUT_S, Settings, load_settings, markdown_table
 from shared.process.variables import SettingsError, variables
 
 API_KEY = "sl_" + "0" * 64
@@ -54,7 +55,6 @@ def test_an_empty_variable_is_never_a_silent_default(name: str) -> None:
     [
         ({"TIDEMILL_MIN_SANDBOX": "none"}, "TIDEMILL_TRUSTED_CODE"),
         ({"TIDEMILL_MAX_WORKERS": "4", "TIDEMILL_MAX_WORKERS_PER_FUNCTION": "5"}, "TIDEMILL_MAX_WORKERS=4"),
-        ({"TIDEMILL_CONSUMER_TIMEOUT_S": "900"}, "TIDEMILL_MAX_TIMEOUT_S=900"),
         ({"TIDEMILL_S3_ENDPOINT": "http://127.0.0.1:9000"}, "TIDEMILL_S3_URL"),
         ({"TIDEMILL_MASTER_KEY": "a" * 64, "TIDEMILL_KMS_KEY_ID": "k"}, "choose one"),
     ],
@@ -96,3 +96,7 @@ def test_the_table_for_the_documentation_has_every_variable() -> None:
 
     for _, variable in variables(Settings):
         assert f"| `{variable.name}` |" in table
+
+
+def test_the_longest_function_ends_well_before_the_broker_gives_up_on_its_consumer() -> None:
+    assert all(queue.consumer_timeout_s > LONGEST_TIMEOUT_S * 1.5 for queue in WORK_QUEUES)
