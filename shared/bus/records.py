@@ -1,5 +1,5 @@
 """
-Records on their way to the logger: a buffer with a bound, and how a consumer gathers them into batches.
+Records on their way to the logger: a buffer with a bound.
 
 The buffer holds a record until it is told that the record arrived, so a lost connection loses nothing. Beyond
 its bound new records are dropped, and counted in ``tidemill_records_dropped_total``.

@@ -1,0 +1,270 @@
+"""
+The connection to RabbitMQ, kept alive by one supervised task.
+
+A ``Session`` is one life of it: two AMQP connections (one publishes, one consumes, because a broker short of memory
+or disk stops reading from those that publish, acknowledgements included) with the three channels that publish.
+``Link`` makes sessions: connect, declare the topology, tell those concerned, watch; when anything of it closes
+or is suspected, take all of it down and start over, with a pause that grows, until closed. What was
+under way on a lost session is told at once, by ``on_down``.
+
+Connecting is this module's; aiormq's robust reconnecting lives in aio-pika and is not used, because it hides what
+readiness must show. Consumers have channels of their own (``consumer.py``) and survive a lost channel without
+the session being given up.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from aiormq.channel import Channel
+from aiormq.connection import Connection, TCPTransportFactory, TLSTransportFactory, TransportFactory
+from aiormq.exceptions import AMQPError
+from yarl import URL
+
+from shared.bus.declare import declare_all
+from shared.bus.delivery import pause_s
+from shared.bus.publisher import ConfirmedPublisher, Publisher
+from shared.domain.errors import UnavailableError
+from shared.process.supervise import Supervisor
+
+CONNECT_S: Final = 10.0
+CLOSE_S: Final = 3.0
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 5.0
+_BLOCKED_POLL_S: Final = 0.5
+_READ_BUFFER_BYTES: Final = 1024 * 1024
+
+CHANNEL_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
+"""What aiormq raises when a connection or channel is not what it was (RuntimeError: opening on a closed one)."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _KnownTransport(TransportFactory):
+    """Opens the transport as aiormq would, and remembers it."""
+
+    transport: asyncio.WriteTransport
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        reader, writer = await factory.create(url, limit=_READ_BUFFER_BYTES, **kwargs)
+        self.transport = writer.transport
+        return reader, writer
+
+
+class Wire:
+    """One AMQP connection and its transport."""
+
+    def __init__(self, url: URL) -> None:
+        self._factory = _KnownTransport()
+        self.connection = Connection(url, transport_factory=self._factory)
+
+    async def open(self) -> None:
+        await self.connection.connect()
+
+    @property
+    def transport(self) -> asyncio.WriteTransport:
+        return self._factory.transport
+
+    async def channel(self, *, confirms: bool = False) -> Channel:
+        """Open a channel, bounded in time."""
+        channel = await self.connection.channel(publisher_confirms=confirms, timeout=CONNECT_S)
+        assert isinstance(channel, Channel)
+        return channel
+
+    async def close(self) -> None:
+        """Say goodbye if the broker listens; hang up if it does not. Bounded in time."""
+        if not hasattr(self._factory, "transport"):
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.connection.close()
+        except CHANNEL_ERRORS as error:
+            _log.info("amqp_connection_aborted", reason=repr(error))
+        finally:
+            self.transport.abort()
+
+
+class Session:
+    """One life of the connection. ``lost`` is set when it is over or must be."""
+
+    def __init__(self, publishing: Wire, consuming: Wire) -> None:
+        self.publishing, self.consuming = publishing, consuming
+        self.calls_channel: Channel
+        self.calls: ConfirmedPublisher
+        self.work: ConfirmedPublisher
+        self.loose: Publisher
+        self.blocked = False
+        self.lost = asyncio.Event()
+        self.reason = ""
+
+    async def open(self) -> None:
+        """Connect, declare, open the channels that publish."""
+        await self.publishing.open()
+        await self.consuming.open()
+        await self.declare()
+        wire = self.publishing
+        self.calls_channel = await wire.channel(confirms=True)
+        work, loose = await wire.channel(confirms=True), await wire.channel()
+        self.calls = ConfirmedPublisher(self.calls_channel, wire.transport)
+        self.work = ConfirmedPublisher(work, wire.transport)
+        self.loose = Publisher(loose, wire.transport)
+        for closing in (
+            self.publishing.connection.closing,
+            self.consuming.connection.closing,
+            *(channel.closing for channel in (self.calls_channel, work, loose)),
+        ):
+            closing.add_done_callback(self._closed)
+
+    async def declare(self) -> None:
+        """Make sure that every exchange and queue is there."""
+        channel = await self.consuming.channel()
+        await declare_all(channel)
+        await channel.close(timeout=CLOSE_S)
+
+    def suspect(self, reason: str) -> None:
+        """Give this session up: something that must answer does not."""
+        if not self.lost.is_set():
+            self.reason = reason
+            self.lost.set()
+
+    def _closed(self, closing: "asyncio.Future[Any]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self.suspect(repr(error) if error else "closed by the broker")
+
+    async def watch(self) -> None:
+        """Return when the session is lost; meanwhile note whether the broker blocks publishing."""
+        while not self.lost.is_set():
+            self.blocked = not self._ready_now()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BLOCKED_POLL_S):
+                    await self.lost.wait()
+
+    def _ready_now(self) -> bool:
+        """Whether ``ready`` would return at once: it suspends only while the broker blocks us."""
+        waiting = self.publishing.connection.ready()
+        try:
+            waiting.send(None)
+        except StopIteration:
+            return True
+        waiting.close()
+        return False
+
+    async def close(self) -> None:
+        """Fail what still waits for the broker, then disconnect."""
+        for publisher in (self.calls, self.work) if hasattr(self, "loose") else ():
+            publisher.abandon()
+        await self.publishing.close()
+        await self.consuming.close()
+
+
+class Link:
+    """
+    The connection over its whole life: ``session`` is the present one, or None.
+
+    ``on_up`` is awaited with each new session before anybody else sees it; ``on_down`` is called when it is over.
+    """
+
+    def __init__(self, url: str, *, replica_id: str, tasks: Supervisor, heartbeat_s: int) -> None:
+        self._url = URL(url).update_query(heartbeat=str(heartbeat_s))
+        self._replica_id, self._tasks = replica_id, tasks
+        self.session: Session | None = None
+        self.on_up: list[Callable[[Session], Awaitable[None]]] = []
+        self.on_down: list[Callable[[], None]] = []
+        self._up = asyncio.Event()
+        self._reason = "not started"
+        self._closing = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect; ``UnavailableError`` if the broker cannot be reached."""
+        session = await self._connect()
+        self._keeper = self._tasks.spawn("amqp connection", self._keep(session), critical=False)
+
+    async def ready(self, timeout_s: float) -> Session:
+        """Return the present session, or the next one; ``UnavailableError`` if there is none in time."""
+        if self.session is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._up.wait()
+        return self.present()
+
+    def present(self) -> Session:
+        """Return the present session; ``UnavailableError`` if there is none or the broker takes nothing."""
+        if self.session is None:
+            raise self.unavailable()
+        if self.session.blocked:
+            raise UnavailableError("the message broker takes no messages: it is short of memory or disk")
+        return self.session
+
+    def unavailable(self) -> UnavailableError:
+        return UnavailableError("not connected to the message broker")
+
+    def problem(self) -> str | None:
+        """Return what is wrong with the connection."""
+        if self.session is None:
+            return f"not connected to RabbitMQ: {self._reason}"
+        if self.session.blocked:
+            return "RabbitMQ blocks publishing: it is short of memory or disk"
+        return None
+
+    async def close(self) -> None:
+        """Disconnect for good."""
+        self._closing = True
+        if self.session is not None:
+            self.session.suspect("closing")
+        if self._keeper is not None:
+            await asyncio.wait({self._keeper}, timeout=3 * CLOSE_S)
+
+    async def _keep(self, session: Session) -> None:
+        """Watch the session, and replace it when it is lost."""
+        while True:
+            await session.watch()
+            self._went_down(session)
+            await session.close()
+            if self._closing:
+                return
+            session = await self._reconnect()
+
+    async def _reconnect(self) -> Session:
+        attempt = 1
+        while True:
+            await asyncio.sleep(pause_s(attempt, _FIRST_PAUSE_S, factor=2, most_s=_LONGEST_PAUSE_S))
+            try:
+                return await self._connect()
+            except UnavailableError:
+                attempt += 1
+
+    async def _connect(self) -> Session:
+        session = Session(self._wire("publishing"), self._wire("consuming"))
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await session.open()
+                for tell in self.on_up:
+                    await tell(session)
+        except CHANNEL_ERRORS as error:
+            self._reason = repr(error)
+            _log.warning("amqp_connect_failed", reason=self._reason)
+            await session.close()
+            raise self.unavailable() from error
+        except BaseException:
+            await session.close()
+            raise
+        self.session = session
+        self._up.set()
+        _log.info("amqp_connected")
+        return session
+
+    def _wire(self, purpose: str) -> Wire:
+        return Wire(self._url.update_query(name=f"{self._replica_id} {purpose}"))
+
+    def _went_down(self, session: Session) -> None:
+        self.session = None
+        self._up.clear()
+        self._reason = session.reason
+        if not self._closing:
+            _log.warning("amqp_connection_lost", reason=session.reason)
+        for tell in self.on_down:
+            tell()
