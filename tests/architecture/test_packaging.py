@@ -25,9 +25,7 @@ def test_each_package_is_found_exactly_once_on_the_path(name: str) -> None:
 
 
 def test_every_directory_with_code_is_a_package_that_says_what_it_is() -> None:
-    directories = {
-        path.parent for name in ("services", "shared") for path in our_files(ROOT / name) if path.suffix == ".py"
-    }
+    code = [path for name in ("services", "shared") for path in our_files(ROOT / name) if path.suffix == ".py"]
     silent = [
         str(directory.relative_to(ROOT))
         for directory in sorted({path.parent for path in code})
