@@ -48,8 +48,8 @@ def _running() -> Iterator[Running]:
             # The name, in brackets, may hold anything; what follows it may not.
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
             command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            uid = directory.stat().st_uid
-        except OSError:
+            uid = int((directory / "status").read_text().partition("\nUid:")[2].split()[0])
+        except (OSError, IndexError):
             continue
         if fields[0] != "Z":
             yield Running(

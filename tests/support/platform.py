@@ -36,11 +36,12 @@ CREDENTIALS = {
 
 @dataclass(kw_only=True)
 class Process:
-    """One started service: its log is a file, its end is ours to see to."""
+    """One started service: its log is a file, ``address`` is its probes', its end is ours to see to."""
 
     name: str
     popen: "subprocess.Popen[bytes]"
     log: Path
+    address: str = ""
 
     def log_text(self) -> str:
         """Return everything it has written so far."""
@@ -136,7 +137,8 @@ def all_in_one(directory: Path, environ: Mapping[str, str] | None = None) -> Ite
         {**CREDENTIALS, **(environ or {})},
         directory,
     )
-    platform = Platform(address=f"http://localhost:{port}", processes={"tidemill": process})
+    process.address = f"http://localhost:{port}"
+    platform = Platform(address=process.address, processes={"tidemill": process})
     try:
         wait_ready(process, platform.address)
         yield platform
@@ -156,7 +158,8 @@ def separate(
         **(environ or {}),
     }
     names = ["logger", "deployer", *(f"invoker-{number}" for number in range(invokers)), "api"]
-    migration = spawn("migrate", ["services", "migrate"], shared, directory)
+    own = {"TIDEMILL_DATA_DIR": str(directory / "migrate")}
+    migration = spawn("migrate", ["services", "migrate"], {**shared, **own}, directory)
     if migration.popen.wait(START_S) != 0:
         raise AssertionError(f"the migration failed:\n{migration.log_text()[-4000:]}")
     with ExitStack() as stack:
@@ -173,6 +176,6 @@ def start_service(platform: Platform, name: str, environ: Mapping[str, str], dir
     process = spawn(name, [f"services.{name.partition('-')[0]}"], {**environ, **own}, directory)
     stack.callback(process.stop)
     platform.processes[name] = process
-    address = f"http://localhost:{port}"
-    wait_ready(process, address)
-    return address
+    process.address = f"http://localhost:{port}"
+    wait_ready(process, process.address)
+    return process.address

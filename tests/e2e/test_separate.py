@@ -1,0 +1,132 @@
+"""Four services as processes of their own, two invokers, RabbitMQ and PostgreSQL between them."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.backends import Broker, DatabaseServer, open_directory
+from tests.support.builders import Functions, functions_on
+from tests.support.eventually import eventually_sync
+from tests.support.platform import Platform, separate
+
+
+@pytest.fixture(scope="module")
+def apart(broker: Broker, database_server: DatabaseServer) -> Iterator[Platform]:
+    database_url = database_server.create(migrated=False)
+    try:
+        with (
+            open_directory() as directory,
+            broker.virtual_host() as amqp_url,
+            separate(directory, amqp_url, database_url, invokers=2) as running,
+        ):
+            yield running
+    finally:
+        database_server.drop(database_url)
+
+
+@pytest.fixture
+def made(apart: Platform) -> Iterator[Functions]:
+    with apart.neo() as neo, apart.extra_horizon() as exh, functions_on(neo, exh) as functions:
+        yield functions
+
+
+def test_a_synchronous_call_crosses_the_broker_and_comes_back(made: Functions) -> None:
+    name = made.create_neo("module.exports = ({ params }) => params")
+
+    assert made.invoke(name, {"n": 1}).json()["data"]["result"] == {"n": 1}
+
+
+def test_an_api_function_is_deployed_called_and_recorded(made: Functions) -> None:
+    name = made.create_node(
+        "exports.handler = async (e) => { console.log('seen'); return { statusCode: 200, body: e } }"
+    )
+
+    event = made.call(name, "/orders/7?full=1", "POST", json={"qty": 2}).json()
+
+    assert (event["rawPath"], event["rawQueryString"], event["body"]) == ("/orders/7", "?full=1", '{"qty":2}')
+    [record] = eventually_sync(lambda: made.requests(name))
+    assert record["path"] == "/orders/7?full=1"
+    [line] = eventually_sync(lambda: made.request_logs(record["id"]))
+    assert line.rstrip("\n").endswith("\tINFO\tseen")
+
+
+def test_parallel_calls_each_get_their_own_answer(made: Functions) -> None:
+    name = made.create_node("exports.handler = async (e) => ({ statusCode: 200, body: e.rawPath })")
+
+    with ThreadPoolExecutor(32) as threads:
+        answers = list(threads.map(lambda n: made.call(name, f"/{n}"), range(200)))
+
+    assert [answer.text for answer in answers] == [f"/{n}" for n in range(200)]
+
+
+def test_accepted_executions_all_complete(made: Functions) -> None:
+    name = made.create_neo("module.exports = ({ params }) => params.n * 2")
+
+    with ThreadPoolExecutor(16) as threads:
+        accepted = list(threads.map(lambda n: accept(made, name, n), range(100)))
+
+    eventually_sync(lambda: total(made, name) == 100, within_s=30)
+    for number, execution_id in enumerate(accepted[:10]):
+        record = made.execution(name, execution_id)
+        assert (record["status"], record["result"]) == ("completed", number * 2)
+
+
+def test_every_invoker_runs_the_new_code_after_an_update(made: Functions) -> None:
+    name = made.create_neo(version("one"))
+    with ThreadPoolExecutor(16) as threads:
+        before = set(threads.map(lambda _: result(made, name), range(60)))
+        assert made.neo.put(f"/v1/functions/{name}", json={"code": version("two")}).status_code == 200
+        after = set(threads.map(lambda _: result(made, name), range(60)))
+
+    assert (before, after) == ({"one"}, {"two"})
+
+
+def test_a_deleted_function_is_gone_for_every_replica(made: Functions) -> None:
+    name = made.create_neo(version("one"))
+    assert result(made, name) == "one"
+
+    assert made.neo.delete(f"/v1/functions/{name}").status_code == 200
+
+    assert [made.invoke(name).status_code for _ in range(10)] == [404] * 10
+
+
+def test_every_service_answers_health_ready_and_metrics(apart: Platform) -> None:
+    for process in apart.processes.values():
+        for path in ("/health", "/ready", "/metrics"):
+            assert httpx.get(f"{process.address}{path}", timeout=5).status_code == 200, (process.name, path)
+        assert "tidemill_" in httpx.get(f"{process.address}/metrics", timeout=5).text
+
+
+def test_a_request_is_not_answered_later_than_its_time_limit(made: Functions) -> None:
+    name = made.create_neo("module.exports = () => { while (true); }", timeout=1)
+    began = time.monotonic()
+
+    answer = made.invoke(name)
+
+    assert answer.json()["error"]["details"]["name"] == "TimeoutError"
+    assert time.monotonic() - began < 4
+
+
+def version(text: str) -> str:
+    """Return the source of a function that takes long enough to keep both invokers busy."""
+    return f"module.exports = async () => {{ await new Promise(r => setTimeout(r, 15)); return '{text}' }}"
+
+
+def result(functions: Functions, name: str) -> Any:
+    answer = functions.invoke(name)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]["result"]
+
+
+def accept(functions: Functions, name: str, number: int) -> str:
+    answer = functions.invoke(name, {"n": number}, **{"async": True})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["data"]["execution"]["id"])
+
+
+def total(functions: Functions, name: str) -> int:
+    return int(functions.neo.get(f"/v1/functions/{name}").json()["data"]["stats"]["invocations"]["total"])
