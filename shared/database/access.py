@@ -164,7 +164,7 @@ async def touch_keys(db: Queries, key_ids: Iterable[str]) -> None:
 
 
 async def find_access_token(db: Queries, sha256: str) -> TokenRow | None:
-    """Return an access token, also an expired one; those long expired are forgotten (``retention.py``)."""
+    """Return an access token, also an expired one; those long expired are forgotten."""
     row = await db.fetchrow(
         f"""
         SELECT t.user_id, t.application_id, u.account_id, a.environment_id, t.expires_at,
@@ -211,6 +211,12 @@ async def use_refresh_token(db: Queries, sha256: str, application_id: str | None
         application_id,
     )
     return None if row is None else RefreshRow(**row)
+
+
+async def forget_expired_tokens(db: Queries) -> None:
+    """Forget tokens that expired a day ago or earlier: until then their owners are told what is wrong."""
+    await db.execute("DELETE FROM access_tokens WHERE expires_at < now() - interval '1 day'")
+    await db.execute("DELETE FROM refresh_tokens WHERE expires_at < now() - interval '1 day'")
 
 
 async def find_user_by_email(db: Queries, email: str) -> UserRow | None:

@@ -25,7 +25,7 @@ from shared.domain.errors import (
 )
 from shared.domain.function import Convention, Function, PermissionMode, RetryPolicy, VersionSpec
 from shared.domain.ids import new_record_id
-from shared.domain.states import DEPLOYMENT, FUNCTION, sources
+from shared.domain.states import DEPLOYMENT, FUNCTION, sources, terminal
 
 UploadKind = Literal["zip", "source"]
 
@@ -223,7 +223,7 @@ async def find_deployment(db: Queries, deployment_id: str) -> Deployment | None:
 async def ended(db: Queries, deployment_id: str) -> Deployment | None:
     """Return a deployment if it has ended: with its ``error``, or succeeded without one."""
     found = await find_deployment(db, deployment_id)
-    return found if found is not None and found.state in ("succeeded", "refused", "cancelled") else None
+    return found if found is not None and found.state in terminal(DEPLOYMENT) else None
 
 
 async def unfinished(db: Queries, older_than_s: float, limit: int = 100) -> list[tuple[str, str]]:
@@ -238,6 +238,18 @@ async def unfinished(db: Queries, older_than_s: float, limit: int = 100) -> list
         limit,
     )
     return [(row["id"], row["function_id"]) for row in rows]
+
+
+async def forget_ended(db: Queries, keep_days: int) -> None:
+    """Forget deployments that ended so many days ago or earlier; what they made stays."""
+    await db.execute(
+        """
+        DELETE FROM deployments
+        WHERE state = ANY($1::text[]) AND updated_at < now() - make_interval(days => $2)
+        """,
+        sorted(terminal(DEPLOYMENT)),
+        keep_days,
+    )
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from shared.database.execution_records import (
     LedgerRow,
     find_execution,
@@ -18,7 +20,8 @@ from shared.database.execution_records import (
     ledger,
     list_executions,
 )
-from shared.database.pool import Queries, Row
+from shared.database.partitions import days_of, ensure_days, is_partition_missing
+from shared.database.pool import Database, Queries, Row
 from shared.database.stats import ACCEPT_SHARD, SETTLE_SHARD, count_accepted, count_ended
 from shared.database.text import json_text, storable_or_none, stored_bytes
 from shared.domain.execution import ExecutionKind, ExecutionStatus
@@ -36,6 +39,7 @@ __all__ = [
     "cancel",
     "claim",
     "find_execution",
+    "forget_idempotency_keys",
     "insert_finished",
     "interrupt_lost",
     "ledger",
@@ -157,13 +161,24 @@ _ACCEPT = f"""
 """  # noqa: S608 - built from constants
 
 
-async def accept(db: Queries, new: Sequence[NewExecution]) -> list[AcceptedExecution]:
+async def accept(db: Database, new: Sequence[NewExecution]) -> list[AcceptedExecution]:
     """
     Keep runs, all of them or none; return what became of each, in order.
 
     A key used within the last 24 h, also by an earlier row of this batch or by a transaction that is just being
     committed, gives the execution it was first used for.
     """
+    try:
+        return await _accept(db, new)
+    except asyncpg.CheckViolationError as error:
+        if not is_partition_missing(error):
+            raise
+    # The logger makes partitions ahead of time; accepting work does not depend on it.
+    await ensure_days(db, days_of(row.id for row in new))
+    return await _accept(db, new)
+
+
+async def _accept(db: Database, new: Sequence[NewExecution]) -> list[AcceptedExecution]:
     first_of = _first_with_key(new)
     fresh = sorted({row.id: row for row in first_of.values()}.values(), key=lambda row: row.id)
     rows = await db.fetch(
@@ -387,6 +402,11 @@ async def interrupt_lost(db: Queries, *, limit: int = 500) -> list[str]:
         SETTLE_SHARD,
     )
     return sorted(row["id"] for row in rows)
+
+
+async def forget_idempotency_keys(db: Queries) -> None:
+    """Forget the idempotency keys that count no more."""
+    await db.execute("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")
 
 
 def _json(value: Failure | Timings | None) -> str | None:

@@ -40,6 +40,7 @@ class GroupCommit(Generic[RowT, ResultT]):
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[RowT, asyncio.Future[ResultT]]] = deque()
         self._in_flight = 0
+        self._closed = False
         self._tasks = Supervisor()
 
     async def submit(self, row: RowT) -> ResultT:
@@ -47,9 +48,11 @@ class GroupCommit(Generic[RowT, ResultT]):
         Commit a row; return its result.
 
         Raises:
-            UnavailableError: too many rows wait already.
+            UnavailableError: too many rows wait already, or the group is closed.
             Exception: whatever ``flush`` raised for the row's batch.
         """
+        if self._closed:
+            raise UnavailableError("the platform is shutting down")
         if len(self._waiting) >= self._max_waiting:
             raise UnavailableError("too many writes are waiting for the database")
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
@@ -62,6 +65,7 @@ class GroupCommit(Generic[RowT, ResultT]):
 
     async def close(self) -> None:
         """Give up what is on its way; its rows fail as cancelled."""
+        self._closed = True
         await self._tasks.close()
         while self._waiting:
             self._waiting.popleft()[1].cancel()

@@ -81,6 +81,12 @@ def days_of(record_ids: Iterable[str]) -> set[date]:
     return {record_time(record_id).date() for record_id in record_ids}
 
 
+def is_partition_missing(error: asyncpg.CheckViolationError) -> bool:
+    """Tell whether a row was refused because its day has no partition."""
+    # PostgreSQL has no code of its own for it; a real check constraint has a name.
+    return not error.constraint_name
+
+
 def _name(table: str, day: date) -> str:
     return f"{table}_p{day:%Y%m%d}"
 
