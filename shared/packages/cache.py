@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -78,7 +79,7 @@ class PackageCache:
     async def close(self) -> None:
         """Await what is being written or removed, and give the place back."""
         await asyncio.to_thread(self._threads.shutdown)
-        os.close(self._lock)
+        self._lock.close()
 
     async def fetch(self, sha256: str) -> Path:
         """
@@ -167,17 +168,17 @@ def _disk_bytes(directory: Path) -> int:
     return total
 
 
-def _take_place(directory: Path) -> tuple[Path, int]:
+def _take_place(directory: Path) -> tuple[Path, BinaryIO]:
     """Return the first place that no living process uses, and the lock that says it is ours."""
     for number in range(_MAX_PLACES):
         place = directory / str(number)
         place.mkdir(_PLACE_MODE, parents=True, exist_ok=True)
         place.chmod(_PLACE_MODE)
-        lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = (place / "lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(lock)
+            lock.close()
         else:
             return place, lock
     raise UnavailableError(f"{_MAX_PLACES} processes use {directory} already")

@@ -40,11 +40,12 @@ def clean_path(name: str) -> str:
 def _issue(name: str) -> str:
     """Return the first rule that a name breaks, or nothing."""
     parts = name.removesuffix("/").split("/")
+    first = next((part for part in parts if part != "."), "")
     rules = (
         ("has a control character in its path", _CONTROL.search(name)),
         ("has a path that is not Unicode", _LONE_SURROGATE.search(name)),
         ("has a backslash in its path; the separator is /", "\\" in name),
-        ("has an absolute path", name.startswith("/") or _DRIVE.match(name)),
+        ("has an absolute path", name.startswith("/") or _DRIVE.match(first)),
         ("leaves the package by ..", ".." in parts),
         ("has an empty segment in its path", "" in parts),
         (f"has a path over {MAX_PATH_BYTES} bytes", _bytes(name) > MAX_PATH_BYTES),
