@@ -115,7 +115,7 @@ class Answerer:
             self._replies.send(call.reply_to, reply, call.command.expires_at_ms)
         finally:
             self._in_flight.leave()
-            self._fill()
+        self._fill()
 
 
 class Replies:
