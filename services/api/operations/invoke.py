@@ -28,8 +28,8 @@ from shared.domain.outcome import Failure
 from shared.messages.messages import ApiCall, ApiRequestFinished, InvocationReply, InvokeFunction
 
 API_KIND = "api"
-_REFUSED_STATUS = {Kind.UNAUTHENTICATED: 401, Kind.FORBIDDEN: 401}
-_UNSERVED_STATUS = {Kind.UNAVAILABLE: 503, Kind.TIMEOUT: 503}
+_REFUSED_STATUS = {Kind.UNAUTHENTICATED: 401, Kind.FORBIDDEN: 401, Kind.UNAVAILABLE: 503}
+"""What a refused call of an API function answers, where that is not 400; a run that may have begun is never a 5xx."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ def _require_enabled(function: Function) -> None:
 def _refused(
     record_id: str, function: Function, call: ApiCall, error: PlatformError, began_ms: int
 ) -> ApiRequestFinished:
-    status = _REFUSED_STATUS.get(error.kind) or _UNSERVED_STATUS.get(error.kind) or 400
+    status = _REFUSED_STATUS.get(error.kind, 400)
     return ApiRequestFinished(
         request_id=record_id,
         function_id=function.id,

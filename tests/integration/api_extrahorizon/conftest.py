@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -162,6 +162,3 @@ def _credentials() -> AdminCredentials:
         api_key_prefix="sl_aaaaaaaa",
         oauth_client_id=CLIENT_ID,
     )
-
-
-Login = Callable[..., Any]
