@@ -1,0 +1,1 @@
+"""The pool: which worker serves which call, and how many there are."""

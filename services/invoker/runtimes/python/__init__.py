@@ -1,0 +1,1 @@
+"""The Python runtime; ``worker.py`` runs alone, under ``python -I -S``."""

@@ -1,0 +1,311 @@
+"""
+Control groups: memory, processes and processor of one slot, on cgroup v2 or v1.
+
+``detect`` finds out by really making a group. Where none can be made the invoker runs without: the watchdog
+then adds up the memory of a worker's processes itself, and nobody limits the processor. A group's limit
+is above its function's own (which the watchdog enforces, on anonymous memory): it is the wall behind.
+
+The kernel's own count of kills is the truth about who died for lack of memory.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Protocol
+
+_WEIGHT_V1, _WEIGHT_V2 = "512", "50"
+_PERIOD_US = 100_000
+_STALE = re.compile(r"tidemill-(\d+)-[0-9a-f]{8}")
+_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
+_ANONYMOUS_V1 = re.compile(rb"^total_rss (\d+)$", re.MULTILINE)
+_ANONYMOUS_V2 = re.compile(rb"^anon (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupMode:
+    """What was found: ``v2``, ``v1`` or ``none``; ``lacks`` names what is not limited, ``reason`` says why."""
+
+    name: str
+    controllers: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Group(Protocol):
+    """The control group of one slot."""
+
+    @property
+    def process_files(self) -> tuple[str, ...]:
+        """Files into which a process id is written to put it under these limits."""
+        ...
+
+    def limit(self, memory_bytes: int | None) -> None:
+        """Set the memory wall, None for none."""
+        ...
+
+    def oom_kills(self) -> int:
+        """Return how many processes the kernel has killed here for lack of memory, ever."""
+        ...
+
+    def anonymous_bytes(self) -> int:
+        """Return the memory its processes hold that is not backed by files."""
+        ...
+
+    def remove(self) -> None:
+        """Close and remove it; its processes are gone."""
+        ...
+
+
+class Cgroups(Protocol):
+    """Makes groups, one a slot."""
+
+    @property
+    def mode(self) -> CgroupMode: ...
+
+    def group(self, number: int) -> Group | None:
+        """Make the group of a slot, None without control groups."""
+        ...
+
+    def close(self) -> None:
+        """Remove what was made."""
+        ...
+
+
+class NoCgroups:
+    """A machine that lets us make no group."""
+
+    def __init__(self, reason: str) -> None:
+        self.mode = CgroupMode(name="none", lacks=("memory", "pids", "cpu"), reason=reason)
+
+    def group(self, number: int) -> Group | None:  # noqa: ARG002 - the port's name
+        return None
+
+    def close(self) -> None:
+        """Nothing was made."""
+
+
+class _Reading:
+    """A statistics file kept open: reading it again is one system call."""
+
+    def __init__(self, path: Path, pattern: "re.Pattern[bytes]") -> None:
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._pattern = pattern
+
+    def value(self) -> int:
+        found = self._pattern.search(os.pread(self._handle, 8192, 0))
+        return 0 if found is None else int(found[1])
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+class _GroupV1:
+    def __init__(self, directories: Mapping[str, Path], max_processes: int, cpus: float | None) -> None:
+        self._directories = directories
+        for directory in directories.values():
+            directory.mkdir(exist_ok=True)
+        self.process_files = tuple(str(each / "cgroup.procs") for each in directories.values())
+        if "pids" in directories:
+            _put(directories["pids"] / "pids.max", str(max_processes))
+        if "cpu" in directories:
+            _put(directories["cpu"] / "cpu.shares", _WEIGHT_V1)
+            if cpus is not None:
+                _put(directories["cpu"] / "cpu.cfs_quota_us", str(round(cpus * _PERIOD_US)))
+        memory = directories["memory"]
+        self._anonymous = _Reading(memory / "memory.stat", _ANONYMOUS_V1)
+        self._kills = _Reading(memory / "memory.oom_control", _KILLS)
+
+    def limit(self, memory_bytes: int | None) -> None:
+        """Raise both walls out of the way, then set memory, then memory and swap: the order the kernel takes."""
+        memory = self._directories["memory"]
+        with suppress(OSError):  # no swap accounting
+            _put(memory / "memory.memsw.limit_in_bytes", "-1")
+        _put(memory / "memory.limit_in_bytes", "-1" if memory_bytes is None else str(memory_bytes))
+        if memory_bytes is not None:
+            with suppress(OSError):
+                _put(memory / "memory.memsw.limit_in_bytes", str(memory_bytes))
+
+    def oom_kills(self) -> int:
+        return self._kills.value()
+
+    def anonymous_bytes(self) -> int:
+        return self._anonymous.value()
+
+    def remove(self) -> None:
+        self._anonymous.close()
+        self._kills.close()
+        for directory in self._directories.values():
+            with suppress(OSError):
+                directory.rmdir()
+
+
+class _CgroupsV1:
+    def __init__(self, parents: Mapping[str, Path], max_processes: int, cpus: float | None) -> None:
+        name = f"tidemill-{os.getpid()}-{token_hex(4)}"
+        self._parents = {controller: parent / name for controller, parent in parents.items()}
+        self._max_processes, self._cpus = max_processes, cpus
+        for parent in self._parents.values():
+            parent.mkdir()
+        missing = tuple(each for each in ("memory", "pids", "cpu") if each not in parents)
+        self.mode = CgroupMode(name="v1", controllers=tuple(parents), lacks=missing)
+
+    def group(self, number: int) -> Group | None:
+        directories = {controller: parent / f"slot-{number}" for controller, parent in self._parents.items()}
+        return _GroupV1(directories, self._max_processes, self._cpus)
+
+    def close(self) -> None:
+        for parent in self._parents.values():
+            _remove_tree(parent)
+
+
+class _GroupV2:
+    def __init__(self, directory: Path, max_processes: int, cpus: float | None) -> None:
+        self._directory = directory
+        directory.mkdir(exist_ok=True)
+        self.process_files = (str(directory / "cgroup.procs"),)
+        _put(directory / "pids.max", str(max_processes))
+        with suppress(OSError):  # the cpu controller may not be delegated
+            _put(directory / "cpu.weight", _WEIGHT_V2)
+            if cpus is not None:
+                _put(directory / "cpu.max", f"{round(cpus * _PERIOD_US)} {_PERIOD_US}")
+        _put(directory / "memory.oom.group", "1")
+        with suppress(OSError):  # no swap
+            _put(directory / "memory.swap.max", "0")
+        self._anonymous = _Reading(directory / "memory.stat", _ANONYMOUS_V2)
+        self._kills = _Reading(directory / "memory.events", _KILLS)
+
+    def limit(self, memory_bytes: int | None) -> None:
+        _put(self._directory / "memory.max", "max" if memory_bytes is None else str(memory_bytes))
+
+    def oom_kills(self) -> int:
+        return self._kills.value()
+
+    def anonymous_bytes(self) -> int:
+        return self._anonymous.value()
+
+    def remove(self) -> None:
+        self._anonymous.close()
+        self._kills.close()
+        with suppress(OSError):
+            self._directory.rmdir()
+
+
+class _CgroupsV2:
+    """
+    Below the invoker's own group.
+
+    The kernel lets a group have either processes or limited children, so the invoker first moves itself into
+    a leaf of its own.
+    """
+
+    def __init__(self, own: Path, max_processes: int, cpus: float | None) -> None:
+        self._max_processes, self._cpus = max_processes, cpus
+        leaf = own / "tidemill-invoker"
+        leaf.mkdir(exist_ok=True)
+        _put(leaf / "cgroup.procs", str(os.getpid()))
+        available = (own / "cgroup.controllers").read_text("ascii").split()
+        wanted = [each for each in ("memory", "pids", "cpu") if each in available]
+        _put(own / "cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
+        self._parent = own / f"tidemill-{os.getpid()}-{token_hex(4)}"
+        self._parent.mkdir()
+        _put(self._parent / "cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
+        missing = tuple(each for each in ("memory", "pids", "cpu") if each not in wanted)
+        self.mode = CgroupMode(name="v2", controllers=tuple(wanted), lacks=missing)
+
+    def group(self, number: int) -> Group | None:
+        return _GroupV2(self._parent / f"slot-{number}", self._max_processes, self._cpus)
+
+    def close(self) -> None:
+        _remove_tree(self._parent)
+
+
+def detect(
+    max_processes: int,
+    cpus: float | None,
+    *,
+    mounts: str = Path("/proc/self/mounts").as_posix(),
+    own: str = Path("/proc/self/cgroup").as_posix(),
+) -> Cgroups:
+    """Return the strongest mode that really works here; the reasons others do not are kept in ``NoCgroups``."""
+    mounted = [line.split() for line in Path(mounts).read_text("utf-8").splitlines()]
+    paths = dict(_own_paths(Path(own).read_text("utf-8")))
+    reasons: list[str] = []
+    for fields in mounted:
+        if fields[2] == "cgroup2":
+            here = Path(fields[1]) / paths.get("", "/").lstrip("/")
+            try:
+                if "memory" not in (here / "cgroup.controllers").read_text("ascii").split():
+                    reasons.append("v2: the memory controller is not available to this group")
+                    continue
+                _remove_stale(here)
+                return _CgroupsV2(here, max_processes, cpus)
+            except OSError as error:
+                reasons.append(f"v2: {error.strerror} ({error.filename})")
+    parents: dict[str, Path] = {}
+    for controller in ("memory", "pids", "cpu"):
+        root = next(
+            (Path(f[1]) for f in mounted if f[2] == "cgroup" and controller in f[3].split(",")), None
+        )
+        parent = None if root is None else _writable(root, paths.get(controller, "/"))
+        if parent is not None:
+            parents[controller] = parent
+        elif root is not None:
+            reasons.append(f"v1: no group can be made under {root}")
+    if "memory" not in parents:
+        return NoCgroups("; ".join(reasons) or "no control group file system is mounted")
+    try:
+        return _CgroupsV1(parents, max_processes, cpus)
+    except OSError as error:
+        return NoCgroups(f"v1: {error}")
+
+
+def _own_paths(text: str) -> list[tuple[str, str]]:
+    """Return (controller, path) pairs of ``/proc/self/cgroup``; version 2 has the empty controller."""
+    found: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        _, controllers, path = line.split(":", 2)
+        found += [(controller, path) for controller in controllers.split(",")]
+    return found
+
+
+def _writable(root: Path, own: str) -> Path | None:
+    """Return where groups can be made: under our own group, or at the root; tried, not guessed."""
+    for parent in (root / own.lstrip("/"), root):
+        trial = parent / f"tidemill-trial-{token_hex(4)}"
+        try:
+            trial.mkdir()
+            trial.rmdir()
+        except OSError:
+            continue
+        _remove_stale(parent)
+        return parent
+    return None
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove what an invoker that was killed left behind."""
+    for each in parent.iterdir():
+        match = _STALE.fullmatch(each.name)
+        if match is not None and not Path(f"/proc/{match[1]}").exists():
+            _remove_tree(each)
+
+
+def _remove_tree(directory: Path) -> None:
+    with suppress(OSError):
+        for each in directory.iterdir():
+            if each.is_dir():
+                with suppress(OSError):
+                    each.rmdir()
+        directory.rmdir()
+
+
+def _put(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, text.encode())
+    finally:
+        os.close(handle)

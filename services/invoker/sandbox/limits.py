@@ -1,0 +1,25 @@
+"""Resource limits every sandbox starts with, whatever confines it."""
+
+import resource
+
+OPEN_FILES = 1024
+NICE = 5
+OOM_SCORE = 800
+FIRST_SLOT_UID = 20000
+
+MEGABYTE = 1024 * 1024
+HEADROOM_MB = 32
+"""A cgroup's limit is above the function's by this and ``/tmp``: the watchdog and V8 act first and gently."""
+
+
+def process_limits(*, max_processes: int, own_uid: bool) -> list[list[int]]:
+    """
+    Return [limit, value] pairs for ``setrlimit``.
+
+    The kernel counts processes by uid over all sandboxes, so that limit is only set where each slot has a uid
+    of its own. Address space is not limited: Node.js reserves more of it than any function may use.
+    """
+    limits = [[resource.RLIMIT_NOFILE, OPEN_FILES], [resource.RLIMIT_CORE, 0]]
+    if own_uid:
+        limits.append([resource.RLIMIT_NPROC, max_processes])
+    return limits

