@@ -1,0 +1,154 @@
+"""The launcher, in a directory of its own with empty locks, so that nothing is downloaded."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.files import ROOT
+
+SERVICES = """
+import os, sys
+print(sys.argv[1:], os.environ.get("TIDEMILL_DATA_DIR"), os.environ.get("PYTHONPATH"))
+"""
+
+
+def write_checkout(directory: Path) -> Path:
+    (directory / "requirements").mkdir(parents=True)
+    (directory / "services").mkdir()
+    shutil.copy(ROOT / "tidemill", directory)
+    for name in ("runtime", "test"):
+        (directory / "requirements" / f"{name}.txt").write_text("# nothing\n")
+    (directory / "services" / "__main__.py").write_text(SERVICES)
+    return directory
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A clean checkout."""
+    return write_checkout(tmp_path / "check out")
+
+
+@pytest.fixture(scope="module")
+def used_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout whose environment is made; only to be copied."""
+    directory = write_checkout(tmp_path_factory.mktemp("used") / "check out")
+    assert run(directory, "up")[0] == 0
+    return directory
+
+
+@pytest.fixture
+def used(used_once: Path, tmp_path: Path) -> Path:
+    """A checkout whose environment is made."""
+    return shutil.copytree(used_once, tmp_path / "check out", symlinks=True)
+
+
+def start(checkout: Path, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [checkout / "tidemill", *arguments],
+        cwd=checkout.parent,
+        env={"PATH": os.defpath, "HOME": str(checkout), "PYTHON": sys.executable, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(checkout: Path, *arguments: str, **environ: str) -> tuple[int, str, str]:
+    with start(checkout, *arguments, **environ) as process:
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out.strip(), err
+
+
+def test_the_first_use_makes_the_environment_and_the_second_only_uses_it(checkout: Path) -> None:
+    first = run(checkout, "up", "--port", "0")
+    second = run(checkout, "up", "--port", "0")
+
+    assert first[:2] == (0, "['up', '--port', '0'] None None")
+    assert "making .venv" in first[2]
+    assert second == (0, first[1], "")
+
+
+def test_a_changed_lock_is_installed(used: Path) -> None:
+    (used / "requirements" / "runtime.txt").write_text("# nothing else\n")
+    _, _, changed = run(used, "up")
+
+    assert "installing" in changed
+    assert "making" not in changed
+
+
+def test_the_runtime_lock_is_part_of_the_test_lock(used: Path) -> None:
+    """`./tidemill test` and then `up` installs once."""
+    stamp = used / ".venv" / ".installed"
+    runtime = stamp.read_text().strip()
+    stamp.write_text(f"test 1 1\n{runtime}\n")
+
+    assert run(used, "up")[2] == ""
+
+
+def test_a_second_start_waits_for_the_first_and_installs_nothing_again(checkout: Path) -> None:
+    with start(checkout, "up") as one, start(checkout, "up") as two:
+        said = [process.communicate(timeout=60)[1] for process in (one, two)]
+
+    assert (one.returncode, two.returncode) == (0, 0)
+    assert ["making .venv" in text for text in said].count(True) == 1
+
+
+def test_an_interrupted_first_use_is_taken_up_again(checkout: Path) -> None:
+    with start(checkout, "up") as process:
+        assert process.stderr is not None
+        while "making .venv" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+    assert run(checkout, "up")[0] == 0
+
+
+def test_a_broken_environment_is_made_anew(used: Path) -> None:
+    python = used / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+
+    assert run(used, "up")[0] == 0
+
+
+def test_relative_paths_are_meant_from_where_the_caller_stands(used: Path) -> None:
+    here = used.parent
+    _, out, _ = run(used, "up", "--data-dir", "my data", "--host=::1", "--data-dir=x", TIDEMILL_DATA_DIR="env")
+
+    assert out == f"['up', '--data-dir', '{here}/my data', '--host=::1', '--data-dir={here}/x'] {here}/env None"
+
+
+def test_a_strangers_python_path_is_not_followed(used: Path) -> None:
+    assert run(used, "up", PYTHONPATH="/somewhere")[1].endswith("None None")
+
+
+def test_an_old_python_is_refused_in_one_line(checkout: Path) -> None:
+    tools = checkout / "bin"
+    tools.mkdir()
+    for name in ("readlink", "dirname", "grep", "cksum"):
+        found = shutil.which(name)
+        assert found is not None
+        (tools / name).symlink_to(found)
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").chmod(0o755)
+    code, _, err = run(checkout, "up", PATH=str(tools), PYTHON="")
+
+    assert code == 1
+    assert err == (
+        "tidemill: Python 3.11 or newer is needed and none was found "
+        "(on Debian or Ubuntu: apt-get install python3 python3-venv)\n"
+    )
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), ([], 0), (["grind"], 1)])
+def test_help_is_there_and_an_unknown_command_fails(checkout: Path, arguments: list[str], code: int) -> None:
+    returned, out, err = run(checkout, *arguments)
+
+    assert returned == code
+    assert "usage: ./tidemill COMMAND" in out + err
