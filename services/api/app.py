@@ -8,7 +8,6 @@ then the exit stack closes the server and what stands behind it.
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib import metadata
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -135,7 +134,7 @@ def _router(dialects: tuple[Dialect, ...], ports: Ports) -> Router:
     for dialect in dialects:
         router.add(dialect.routes(), dialect)
     router.add(pages.routes(), None)
-    pages.describe(document(dialects, pages.routes(), version=metadata.version("tidemill")))
+    pages.describe(document(dialects, pages.routes()))
     return router
 
 

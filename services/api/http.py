@@ -36,6 +36,7 @@ from shared.process import metrics
 REQUEST_ID = "X-Request-Id"
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _BODY_S = 60.0
+_SERVER = "tidemill"
 _JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 _log = structlog.get_logger(__name__)
@@ -126,6 +127,7 @@ class Front:
                 self._emptied.set()
         if not response.prepared:
             response.headers.setdefault(REQUEST_ID, request_id)
+            response.headers.setdefault("Server", _SERVER)
         self._observe(entry, response.status, time.perf_counter() - began)
         return response
 

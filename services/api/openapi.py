@@ -11,12 +11,14 @@ from typing import Any
 
 from services.api.dialects.dialect import Dialect, Route
 
-VERSION = "3.1.0"
+OPENAPI_VERSION = "3.1.0"
+PLATFORM_VERSION = "0.1.0"
+"""That of ``pyproject.toml``; the distribution is never installed, so it cannot be asked."""
 _PARAMETER = re.compile(r"\{([^}.]+)(\.\.\.)?\}")
 _ANY_METHOD = ("get", "post", "put", "patch", "delete", "head", "options")
 
 
-def document(dialects: Iterable[Dialect], pages: Iterable[Route], *, version: str) -> dict[str, Any]:
+def document(dialects: Iterable[Dialect], pages: Iterable[Route]) -> dict[str, Any]:
     """Return the document of everything that is served."""
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {}
@@ -30,10 +32,10 @@ def document(dialects: Iterable[Dialect], pages: Iterable[Route], *, version: st
     tags.append({"name": "platform", "description": "Probes, metrics and this description"})
     _describe(paths, pages, "platform")
     return {
-        "openapi": VERSION,
+        "openapi": OPENAPI_VERSION,
         "info": {
             "title": "Tidemill",
-            "version": version,
+            "version": PLATFORM_VERSION,
             "summary": "Self-hosted serverless functions: one platform, several HTTP dialects.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -60,7 +60,7 @@ def render(error: PlatformError) -> web.Response:
     response = json_response({"success": False, "error": body}, status)
     if "execution_id" in error.fields:
         response.headers[EXECUTION_ID] = str(details["executionId"])
-    if error.kind in (Kind.THROTTLED, Kind.UNAVAILABLE):
+    if error.kind in (Kind.THROTTLED, Kind.TIMEOUT, Kind.UNAVAILABLE):
         response.headers["Retry-After"] = _RETRY_AFTER_S
     return response
 
