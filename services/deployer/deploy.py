@@ -87,20 +87,21 @@ class Deployer:
         async with deployments.function_lock(self._db, work.function_id, wait_s=LOCK_WAIT_S):
             deployment = await deployments.claim_deployment(self._db, work.deployment_id)
             if deployment is None:
-                await self._announce_again(work)
+                await self._announce_as_recorded(work)
                 return
             began = time.monotonic()
             try:
                 function = await self._carry_out(deployment)
             except IllegalStateError:
                 # Given up by the dead-letter consumer while we were at it.
-                await self._announce_again(work)
+                await self._announce_as_recorded(work)
             except InternalError as error:
                 raise Reject(error.message) from error  # trying again would not change it
             except PlatformError as error:
                 if error.fault is Fault.PLATFORM:
                     raise
                 await self._refuse(deployment, error)
+                await self._announce_as_recorded(work)
             else:
                 self._succeeded(deployment, function, time.monotonic() - began)
 
@@ -184,10 +185,13 @@ class Deployer:
         _log.info(
             "deployment_refused", deployment_id=deployment.id, function_id=deployment.function_id, code=error.code
         )
-        self._announce(deployment, None, error.record())
 
-    async def _announce_again(self, work: DeployFunction) -> None:
-        """Say how an ended deployment ended: whoever announced it may have died before."""
+    async def _announce_as_recorded(self, work: DeployFunction) -> None:
+        """
+        Say how a deployment ended, as its row has it.
+
+        Whoever ended it may have died before saying so, and the row may have been ended otherwise than we meant to.
+        """
         deployment = await deployments.find_deployment(self._db, work.deployment_id)
         if deployment is None:
             raise Reject("there is no such deployment")
