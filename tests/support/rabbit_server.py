@@ -24,12 +24,13 @@ _PACKAGED = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 class RabbitServer:
-    """One server in ``directory``, started and stopped on the same event loop."""
+    """One server in ``directory``, started and stopped on the same event loop; started again it has its data."""
 
     def __init__(self, executable: Path, directory: Path) -> None:
         self._executable = executable
         self._directory = directory
         self._port, self._management_port, self._distribution_port, self._epmd_port = _free_ports(4)
+        self._node = f"tidemill-{token_hex(4)}@localhost"
         self._children: list[Child] = []
         self.amqp_url = f"amqp://guest:guest@127.0.0.1:{self._port}/"
         self.management_url = f"http://guest:guest@127.0.0.1:{self._management_port}"
@@ -94,7 +95,7 @@ class RabbitServer:
             "HOME": directory,
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "RABBITMQ_NODENAME": f"tidemill-{token_hex(4)}@localhost",
+            "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self._port),
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
