@@ -135,7 +135,10 @@ def _as_time(value: Scalar) -> datetime | None:
             return None
     if not isinstance(value, datetime):
         return None
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    except OverflowError:  # in UTC it lies outside the calendar
+        return None
 
 
 def _text(sql: str) -> _Field:
