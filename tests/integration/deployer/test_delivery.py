@@ -115,7 +115,7 @@ async def test_a_failure_that_lasts_ends_as_a_dead_letter_and_gives_the_function
 async def test_an_upload_that_the_store_lost_is_dead_at_once_with_the_reason(yard: Yard) -> None:
     await yard.start_deployer()
 
-    new = await yard.ask(yard.world.new_deployment("greeter", upload_kind="zip", upload_sha256="0" * 64, source=None))
+    await yard.ask(yard.world.new_deployment("greeter", upload_kind="zip", upload_sha256="0" * 64, source=None))
 
     await eventually(lambda: yard.dead)
     assert yard.dead[0].reason == "rejected: the uploaded package is not in the package store"
