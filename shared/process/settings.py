@@ -36,7 +36,6 @@ from shared.process.variables import (
 __all__ = [
     "AdminSettings",
     "BusSettings",
-    "CryptoSettings",
     "DataSettings",
     "DatabaseSettings",
     "EngineSettings",
@@ -54,7 +53,6 @@ __all__ = [
 ]
 
 _API_KEY = re.compile(r"sl_[0-9a-f]{64}")
-_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
 _HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
@@ -175,26 +173,6 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CryptoSettings:
-    """The key that seals the keys of secrets at rest."""
-
-    master_key: Secret | None = setting(
-        "MASTER_KEY",
-        secret_matching(lambda value: _HEX_KEY.fullmatch(value) is not None, "64 hex digits"),
-        absent="made at first start and kept in the data directory, only with `up`",
-        hidden=True,
-        doc="256-bit key, 64 hex digits, that seals secrets at rest.",
-    )
-    kms_key_id: str | None = setting(
-        "KMS_KEY_ID", text, absent="no AWS KMS", doc="AWS KMS key that seals secrets at rest instead."
-    )
-
-    def conflicts(self) -> Iterator[str]:
-        if self.master_key is not None and self.kms_key_id is not None:
-            yield "TIDEMILL_MASTER_KEY and TIDEMILL_KMS_KEY_ID are both set: choose one"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """How an invoker runs functions on this machine."""
 
@@ -303,7 +281,6 @@ class Settings:
     http: HttpSettings = block(HttpSettings)
     log: LogSettings = block(LogSettings)
     admin: AdminSettings = block(AdminSettings)
-    crypto: CryptoSettings = block(CryptoSettings)
     engine: EngineSettings = block(EngineSettings)
     api: ApiSettings = block(ApiSettings)
     retention: RetentionSettings = block(RetentionSettings)

@@ -28,19 +28,15 @@ _EXAMPLE_INTRODUCTION = """\
 # first part, and uncomment below only what should differ from its default. Never commit .env.
 # Made by `python -m shared.process.settings_pages`; what each variable means is in docs/settings.md.
 
-# --- needed by docker-compose.yml; for each: openssl rand -hex 24 (the master key: -hex 32)
+# --- needed by docker-compose.yml; for each: openssl rand -hex 24
 POSTGRES_PASSWORD=
 RABBITMQ_PASSWORD=
-TIDEMILL_MASTER_KEY=
-TIDEMILL_ADMIN_PASSWORD=
-# sl_ and 64 hex digits: echo "sl_$(openssl rand -hex 32)"
-TIDEMILL_ADMIN_API_KEY=
+
+# --- where the API is published; put a proxy that speaks TLS before it
+#PUBLISH=127.0.0.1:8080
 
 # --- optional
 """
-
-# What the compose file demands, or sets by itself for its own containers.
-_NEEDED = frozenset({"TIDEMILL_MASTER_KEY", "TIDEMILL_ADMIN_PASSWORD", "TIDEMILL_ADMIN_API_KEY"})
 
 
 def settings_page() -> str:
@@ -49,12 +45,8 @@ def settings_page() -> str:
 
 
 def env_example() -> str:
-    """Return the text of ``.env.example``: every variable, those that compose needs first."""
-    lines = [
-        f"#{variable.name}={variable.default or ''}"
-        for _, variable in variables(Settings)
-        if variable.name not in _NEEDED
-    ]
+    """Return the text of ``.env.example``: what compose itself needs, then every variable of ours."""
+    lines = [f"#{variable.name}={variable.default or ''}" for _, variable in variables(Settings)]
     return _EXAMPLE_INTRODUCTION + "\n".join(lines) + "\n"
 
 

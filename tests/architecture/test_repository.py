@@ -67,6 +67,13 @@ def test_the_example_environment_lists_exactly_our_variables() -> None:
     assert sorted(listed) == sorted(variable.name for _, variable in variables(Settings))
 
 
+def test_every_setting_is_read_by_somebody() -> None:
+    code = "".join(read(path) for name in ("services", "shared") for path in our_files(ROOT / name))
+    unread = [variable.name for path, variable in variables(Settings) if not re.search(rf"\.{path[-1]}\b", code)]
+
+    assert unread == []
+
+
 @pytest.mark.parametrize("name", ["tidemill", ".ci/run"])
 def test_what_people_start_is_executable(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)
