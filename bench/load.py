@@ -52,7 +52,7 @@ def wrk(
         script = Path(directory) / "request.lua"
         script.write_text(f'wrk.method = "{method}"\nwrk.body = {_lua(body)}\n')
         command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s"]
-        output = subprocess.run(  # noqa: S603 - our own arguments
+        output = subprocess.run(
             [*command, "-s", str(script), *flags, url], capture_output=True, text=True, check=True, timeout=seconds + 60
         ).stdout
     return _parse(output)
@@ -60,7 +60,9 @@ def wrk(
 
 def _parse(output: str) -> Load:
     percentiles = {which: float(value) * _UNITS[unit] for which, value, unit in _LATENCY.findall(output)}
-    errors = sum(int(answers or 0) + sum(map(int, _DIGITS.findall(sockets))) for answers, sockets in _BAD.findall(output))
+    errors = sum(
+        int(answers or 0) + sum(map(int, _DIGITS.findall(sockets))) for answers, sockets in _BAD.findall(output)
+    )
     return Load(
         requests=int(_first(_COUNT, output)),
         per_second=float(_first(_RATE, output)),

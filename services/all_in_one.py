@@ -21,7 +21,7 @@ from services.ports import Ports, new_replica_id, open_bus, open_database, open_
 from shared.bus.bus import Bus
 from shared.bus.memory import MemoryBus
 from shared.crypto.passwords import hash_password
-from shared.crypto.tokens import sha256_hex
+from shared.crypto.tokens import sha256_hex, shown_prefix
 from shared.database import accounts, executions, migrate
 from shared.database.accounts import AdminCredentials
 from shared.database.pool import Database
@@ -29,9 +29,6 @@ from shared.process.embedded_postgres import EmbeddedPostgres
 from shared.process.health import Health
 from shared.process.settings import Settings
 from shared.process.supervise import Service, Supervisor
-
-KEY_PREFIX_LENGTH = 11
-"""How much of an API key is kept readable, to tell keys apart (contracts/neo.md section 2)."""
 
 Say = Callable[[str], None]
 
@@ -69,7 +66,7 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
     """Start everything; requests are being answered when this returns."""
     progress = Progress(say)
     health = Health("tidemill")
-    dsn = await _database_url(settings, progress, stack)
+    dsn = await _database_url(settings, progress, stack, supervisor)
     async with progress.step("database schema"):
         await migrate.migrate(dsn)
     db = await open_database(settings, dsn, health, stack)
@@ -100,13 +97,15 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
     )
 
 
-async def _database_url(settings: Settings, progress: Progress, stack: AsyncExitStack) -> str:
+async def _database_url(settings: Settings, progress: Progress, stack: AsyncExitStack, supervisor: Supervisor) -> str:
     if settings.database.url is not None:
         return settings.database.url.reveal()
     postgres = EmbeddedPostgres(settings.data.data_dir / "postgres")
     async with progress.step("PostgreSQL"):
         stack.push_async_callback(postgres.stop)
-        return await postgres.start()
+        dsn = await postgres.start()
+    supervisor.spawn("postgres", postgres.keep())
+    return dsn
 
 
 def _bus(settings: Settings) -> Bus:
@@ -128,15 +127,13 @@ async def prepare_database(dsn: str, credentials: Credentials) -> None:
 
 
 async def _ensure_first_account(db: Database, credentials: Credentials) -> None:
-    """Hashing a password takes half a second of one core, so a known account is not hashed again."""
-    key_sha256 = sha256_hex(credentials.api_key)
     await accounts.ensure_first_account(
         db,
         AdminCredentials(
             email=credentials.email,
             password_hash=await asyncio.to_thread(hash_password, credentials.password),
-            api_key_sha256=key_sha256,
-            api_key_prefix=credentials.api_key[:KEY_PREFIX_LENGTH],
+            api_key_sha256=sha256_hex(credentials.api_key),
+            api_key_prefix=shown_prefix(credentials.api_key),
             oauth_client_id=credentials.oauth_client_id,
         ),
     )

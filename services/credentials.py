@@ -68,7 +68,9 @@ def _read(path: Path) -> Credentials | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise SystemExit(f"{path} is damaged ({error}); restore it, or remove it to have new credentials made") from error
+        raise SystemExit(
+            f"{path} is damaged ({error}); restore it, or remove it to have new credentials made"
+        ) from error
 
 
 def _write(path: Path, credentials: Credentials) -> None:

@@ -86,6 +86,4 @@ async def connect(settings: Settings, service: str, stack: AsyncExitStack) -> Po
     health = Health(service)
     db = await open_database(settings, settings.database.url.reveal(), health, stack)
     bus = await open_bus(RabbitBus(settings.bus.amqp_url.reveal(), replica_id=replica_id), health, stack)
-    return Ports(
-        replica_id=replica_id, db=db, bus=bus, packages=open_packages(settings, db), health=health
-    )
+    return Ports(replica_id=replica_id, db=db, bus=bus, packages=open_packages(settings, db), health=health)

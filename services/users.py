@@ -34,8 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(settings: Settings, arguments: argparse.Namespace) -> int:
     """Add a user; the password is asked for, or read from standard input when that is no terminal."""
-    dsn = settings.database.url.reveal() if settings.database.url is not None else running_dsn(
-        settings.data.data_dir / "postgres"
+    dsn = (
+        settings.database.url.reveal()
+        if settings.database.url is not None
+        else running_dsn(settings.data.data_dir / "postgres")
     )
     if dsn is None:
         print(

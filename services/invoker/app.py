@@ -13,17 +13,17 @@ from services.invoker.dead_letters import DeadLetters
 from services.invoker.executions import ExecutionRunner
 from services.invoker.invoke import Invoker
 from services.invoker.keeper import Keeper
+from services.invoker.metrics import PoolCollector
 from services.invoker.pool.pool import FunctionCode, WorkerPool
-from services.invoker.pool.settings import EngineSettings
+from services.invoker.settings import PACKAGE_CACHE_BYTES, engine_settings
 from services.ports import Ports
 from shared.database.function_cache import FunctionCache
 from shared.messages.messages import FunctionChanged, Notice
 from shared.messages.topology import ASYNC_QUEUE
 from shared.packages.cache import PackageCache
-from shared.process import settings as process
+from shared.process.metrics import registry
+from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
-
-PACKAGE_CACHE_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +38,20 @@ class InvokerService:
         await self.ports.bus.stop_consuming()
 
 
-async def build(
-    settings: process.Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor
-) -> InvokerService:
+async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> InvokerService:
     """Start an invoker on its ports; it is consuming when this returns."""
     functions = FunctionCache(ports.db)
-    pool = WorkerPool(engine_settings(settings), await _package_fetcher(settings, ports))
+    packages = PackageCache(ports.packages, settings.data.data_dir / "packages", max_bytes=PACKAGE_CACHE_BYTES)
+
+    async def fetch(code: FunctionCode) -> Path:
+        return await packages.fetch(code.package_sha256)
+
+    pool = WorkerPool(engine_settings(settings), fetch)
     await pool.start()
     stack.push_async_callback(pool.close)
     invoker = Invoker(functions, pool, ports.bus.record)
     runner = ExecutionRunner(ports.db, functions, invoker, ports.bus.record, holder=ports.replica_id)
+    stack.push_async_callback(runner.close)
 
     def on_notice(notice: Notice) -> None:
         if isinstance(notice, FunctionChanged):
@@ -59,14 +63,17 @@ async def build(
     await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
     await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
     await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)
-    ports.health.add("sandbox", _sandbox_check(pool), readiness=False)
+    _report(pool, ports, stack)
     return InvokerService(ports=ports, pool=pool)
 
 
-async def _package_fetcher(settings: process.Settings, ports: Ports):  # type: ignore[no-untyped-def]
-    cache = PackageCache(ports.packages, settings.data.data_dir / "packages", max_bytes=PACKAGE_CACHE_BYTES)
+def _report(pool: WorkerPool, ports: Ports, stack: AsyncExitStack) -> None:
+    """Show the pool in ``/health`` and ``/metrics``."""
 
-    async def fetch(code: FunctionCode) -> Path:
-        return await cache.fetch(code.package_sha256)
+    async def sandbox() -> dict[str, str]:
+        return {finding.topic: finding.value for finding in pool.describe().findings}
 
-    return fetch
+    ports.health.add("sandbox", sandbox, readiness=False)
+    collector = PoolCollector(pool.stats)
+    registry.register(collector)
+    stack.callback(registry.unregister, collector)

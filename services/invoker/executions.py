@@ -58,10 +58,13 @@ class ExecutionRunner:
         self._invoker = invoker
         self._record = record
         self._holder = holder
-        self._claims: GroupCommit[Claim, ClaimedExecution | None] = GroupCommit(
-            lambda rows: executions.claim(db, rows)
-        )
+        self._claims: GroupCommit[Claim, ClaimedExecution | None] = GroupCommit(lambda rows: executions.claim(db, rows))
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(lambda rows: executions.settle(db, rows))
+
+    async def close(self) -> None:
+        """End the two group commits; nothing must be running any more."""
+        await self._claims.close()
+        await self._settlements.close()
 
     async def run(self, work: Work, delivery: Delivery) -> None:
         """Run one execution to its end; the handler of ``invoker.async.v1``."""

@@ -15,7 +15,7 @@ from services.invoker import api_response
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from shared.database.function_cache import FunctionCache
 from shared.domain.errors import PlatformError
-from shared.domain.function import Function
+from shared.domain.function import Convention, Function
 from shared.domain.outcome import Failure, Report, Returned, failure_of
 from shared.messages.messages import (
     ApiAnswer,
@@ -33,9 +33,7 @@ API_FAILURE_STATUS = 400
 class Invoker:
     """Runs functions for callers who wait. One per process; holds no state between calls."""
 
-    def __init__(
-        self, functions: FunctionCache, pool: WorkerPool, record: Callable[[Record], None]
-    ) -> None:
+    def __init__(self, functions: FunctionCache, pool: WorkerPool, record: Callable[[Record], None]) -> None:
         self._functions = functions
         self._pool = pool
         self._record = record
@@ -61,7 +59,7 @@ class Invoker:
                 request_id=str(uuid.uuid4()),
                 event=event,
                 deadline_s=deadline_s,
-                context={"execution_id": f"exec_{record_id}", "started_at": _iso_seconds()},
+                context=_neo_context(record_id) if function.version.spec.convention is Convention.NEO else {},
             ),
         )
 
@@ -92,9 +90,7 @@ class Invoker:
         execution was never accepted, so it leaves no record.
         """
         now = _now_ms()
-        return InvocationReply(
-            record_id=command.record_id, error=error.record(), started_at_ms=now, finished_at_ms=now
-        )
+        return InvocationReply(record_id=command.record_id, error=error.record(), started_at_ms=now, finished_at_ms=now)
 
 
 def code_of(function: Function) -> FunctionCode:
@@ -142,7 +138,7 @@ def _reply(
 def _api_request(
     command: InvokeFunction, function: Function, report: Report, reply: InvocationReply
 ) -> ApiRequestFinished:
-    assert command.api_call is not None  # noqa: S101 - the caller chose this record because of it
+    assert command.api_call is not None  # the caller chose this record because of it
     return ApiRequestFinished(
         request_id=command.record_id,
         function_id=function.id,
@@ -186,5 +182,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _iso_seconds() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _neo_context(record_id: str) -> dict[str, str]:
+    """Return what ``context.execution`` shows (contracts/neo.md section 4)."""
+    started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"execution_id": f"exec_{record_id}", "started_at": started_at}

@@ -175,10 +175,14 @@ class MemoryBus:
         )
 
     async def _persist(self, handler: RecordHandler, max_batch: int, max_wait_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        next_at = loop.time()
         while True:
             await self._records.filled()
-            if self._started and len(self._records) < max_batch:
-                await asyncio.sleep(max_wait_s)
+            # A lone record goes at once; under load batches are ``max_wait_s`` apart.
+            if self._started and len(self._records) < max_batch and (pause_s := next_at - loop.time()) > 0:
+                await asyncio.sleep(pause_s)
+            next_at = loop.time() + max_wait_s
             taken = self._records.take(max_batch, 1 << 62)
             await self._persist_batch(handler, taken)
             self._records.done(taken)

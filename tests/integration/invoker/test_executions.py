@@ -1,0 +1,211 @@
+"""Accepted executions run once and settle once, whatever is delivered, lost or late."""
+
+import asyncio
+
+import pytest
+
+from services.invoker.dead_letters import DeadLetters
+from services.invoker.pool.pool import FunctionCode, Invocation
+from shared.bus.bus import DeadLetter, Delivery, Reject
+from shared.database import executions, functions
+from shared.domain.errors import StartFailedError, ThrottledError
+from shared.domain.execution import Execution, ExecutionStatus
+from shared.domain.outcome import Raised, Report, Timings
+from shared.messages.messages import DeployFunction, LogLinesWritten, RunExecution
+from shared.messages.topology import ASYNC_QUEUE
+from tests.integration.database.world import line
+from tests.integration.invoker.conftest import HOLDER, Mill, lines_of, returned
+from tests.support.eventually import eventually
+
+FIRST = Delivery(count=1)
+AGAIN = Delivery(count=2)
+
+
+async def row(mill: Mill, execution_id: str) -> Execution:
+    found = await executions.find_execution(mill.db, execution_id)
+    assert found is not None
+    return found
+
+
+async def test_an_accepted_execution_runs_and_its_row_holds_the_result(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    done = await row(mill, execution_id)
+    assert done.status is ExecutionStatus.COMPLETED
+    assert done.result == b'{"n":1}'
+    assert done.started_at is not None
+    assert done.timings == Timings(handler_ms=2.0)
+
+
+async def test_a_duplicate_delivery_runs_the_function_once(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+    work = RunExecution(execution_id=execution_id, function_id=function.id)
+
+    await asyncio.gather(mill.runner.run(work, FIRST), mill.runner.run(work, AGAIN))
+    await mill.runner.run(work, AGAIN)
+
+    assert len(mill.pool.invocations) == 1
+
+
+async def test_a_run_that_throws_is_settled_as_failed_with_the_error_it_threw(mill: Mill) -> None:
+    async def throw(_code: FunctionCode, _invocation: Invocation) -> Report:
+        return Report(outcome=Raised(name="RangeError", message="too big", stack="at 1"), timings=Timings())
+
+    mill.pool.run = throw
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    done = await row(mill, execution_id)
+    assert done.status is ExecutionStatus.FAILED
+    assert done.failure is not None
+    assert (done.failure.kind, done.failure.name, done.failure.message) == ("raised", "RangeError", "too big")
+
+
+async def test_the_log_lines_of_an_execution_go_to_the_logger(mill: Mill) -> None:
+    async def speak(_code: FunctionCode, _invocation: Invocation) -> Report:
+        return returned(b"1", line("one"), line("two"))
+
+    mill.pool.run = speak
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    assert [type(record) for record in mill.records] == [LogLinesWritten]
+    assert lines_of(mill.records) == ["one", "two"]
+    assert (await row(mill, execution_id)).log_lines == 2
+
+
+async def test_an_execution_of_a_deleted_function_is_refused_not_left_queued(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+    await functions.delete_function(mill.db, function.id)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    done = await row(mill, execution_id)
+    assert done.status is ExecutionStatus.FAILED
+    assert done.failure is not None
+    assert (done.failure.kind, done.failure.name) == ("refused", "function.not_found")
+
+
+async def test_an_accepted_execution_waits_for_a_place_instead_of_failing(mill: Mill) -> None:
+    tries = 0
+
+    async def full_at_first(_code: FunctionCode, invocation: Invocation) -> Report:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ThrottledError("too many runs of this function", limit=1)
+        return returned(invocation.event)
+
+    mill.pool.run = full_at_first
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    assert (await row(mill, execution_id)).status is ExecutionStatus.COMPLETED
+
+
+async def test_a_run_that_cannot_be_started_is_settled_as_refused(mill: Mill) -> None:
+    async def broken(_code: FunctionCode, _invocation: Invocation) -> Report:
+        raise StartFailedError("the sandbox did not start")
+
+    mill.pool.run = broken
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    done = await row(mill, execution_id)
+    assert done.failure is not None
+    assert (done.failure.kind, done.failure.name) == ("refused", "invocation.start_failed")
+
+
+async def test_work_of_another_queue_is_rejected(mill: Mill) -> None:
+    with pytest.raises(Reject):
+        await mill.runner.run(DeployFunction(deployment_id="0" * 24, function_id="func_0123456789"), FIRST)
+
+
+async def test_a_run_whose_invoker_went_away_is_settled_as_interrupted_and_never_run_again(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.running(function, holder="invoker-that-died")
+    await mill.db.execute("UPDATE executions SET started_at = now() - interval '1 minute'")
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), AGAIN)
+    await mill.keeper.reap()
+
+    done = await row(mill, execution_id)
+    assert mill.pool.invocations == []
+    assert done.status is ExecutionStatus.FAILED
+    assert done.failure is not None
+    assert done.failure.kind == "interrupted"
+
+
+async def test_the_keeper_leaves_runs_of_a_living_invoker_alone(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.running(function, holder=HOLDER)
+    await mill.db.execute("UPDATE executions SET started_at = now() - interval '1 minute'")
+
+    await mill.keeper.beat()
+    await mill.keeper.reap()
+
+    assert (await row(mill, execution_id)).status is ExecutionStatus.RUNNING
+
+
+async def test_an_execution_whose_command_never_went_out_is_relayed_and_runs(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+    await mill.db.execute("UPDATE executions SET accepted_at = now() - interval '1 minute'")
+    await mill.bus.consume_work(ASYNC_QUEUE, mill.runner.run, max_in_flight=4)
+
+    await mill.keeper.relay()
+
+    async def completed() -> bool:
+        return (await row(mill, execution_id)).status is ExecutionStatus.COMPLETED
+
+    await eventually(completed)
+
+
+async def test_the_relay_sends_nothing_that_was_just_sent(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+    await executions.mark_dispatched(mill.db, [execution_id])
+    await mill.db.execute("UPDATE executions SET accepted_at = now() - interval '1 minute'")
+
+    assert await executions.undispatched(mill.db, 10) == []
+
+
+async def test_a_dead_letter_settles_its_execution_with_its_true_reason(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+    letter = DeadLetter(work=RunExecution(execution_id=execution_id, function_id=function.id), reason="delivery_limit")
+
+    await DeadLetters(mill.db, mill.bus).settle(letter)
+    await DeadLetters(mill.db, mill.bus).settle(letter)
+
+    done = await row(mill, execution_id)
+    assert done.status is ExecutionStatus.FAILED
+    assert done.failure is not None
+    assert "delivery_limit" in done.failure.message
+
+
+async def test_the_ledger_balances_after_every_kind_of_end(mill: Mill) -> None:
+    function = await mill.world.function()
+    ids = await mill.world.accepted(function, 4)
+    await mill.runner.run(RunExecution(execution_id=ids[0], function_id=function.id), FIRST)
+    await executions.cancel(mill.db, ids[1])
+    letter = DeadLetter(work=RunExecution(execution_id=ids[2], function_id=function.id), reason="rejected: broken")
+    await DeadLetters(mill.db, mill.bus).settle(letter)
+
+    [ledger] = await executions.ledger(mill.db)
+
+    assert (ledger.accepted, ledger.queued, ledger.running) == (4, 1, 0)
+    assert (ledger.completed, ledger.failed, ledger.cancelled) == (1, 1, 1)
