@@ -29,6 +29,8 @@ from shared.messages.topology import CALLS_EXCHANGE, SYNC_QUEUE
 
 MAX_CALLS: Final = 16
 MAX_WAITING: Final = 10_000
+CONFIRM_S: Final = 5.0
+"""The queue of calls touches no disk: a broker that has not confirmed by then does not answer at all."""
 REPLY_TO: Final = "amq.rabbitmq.reply-to"
 
 _log = structlog.get_logger(__name__)
@@ -95,6 +97,9 @@ class Caller:
             self._refuse(ids, str(error))
         else:
             confirm.add_done_callback(lambda confirm: self._confirmed(ids, confirm))
+            loop = asyncio.get_running_loop()
+            patience = loop.call_later(CONFIRM_S, session.suspect, "a call was not confirmed in time")
+            confirm.add_done_callback(lambda _: patience.cancel())
 
     def _confirmed(self, ids: list[str], confirm: Confirm) -> None:
         error = confirm.exception()

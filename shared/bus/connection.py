@@ -213,10 +213,13 @@ class Link:
     async def close(self) -> None:
         """Disconnect for good."""
         self._closing = True
+        if self._keeper is None:
+            return
         if self.session is not None:
             self.session.suspect("closing")
-        if self._keeper is not None:
-            await asyncio.wait({self._keeper}, timeout=3 * CLOSE_S)
+        else:
+            self._keeper.cancel()
+        await asyncio.wait({self._keeper}, timeout=3 * CLOSE_S)
 
     async def _keep(self, session: Session) -> None:
         """Watch the session, and replace it when it is lost."""
@@ -248,7 +251,7 @@ class Link:
             self._reason = repr(error)
             _log.warning("amqp_connect_failed", reason=self._reason)
             await session.close()
-            raise self.unavailable() from error
+            raise UnavailableError(f"the message broker cannot be reached: {self._reason}") from error
         except BaseException:
             await session.close()
             raise

@@ -145,7 +145,9 @@ class Consumer:
             self._on_message(Received(message, channel, transport))
 
         begun = await channel.basic_consume(queue, deliver, no_ack=not self._prefetch, timeout=CONNECT_S)
-        if self._ended.is_set():
+        if self._stopping or self._ended.is_set():
+            # Stopped in between: closing the channel gives back what has come already.
+            self._ended.set()
             return
         self._tag = begun.consumer_tag
         if self._begun.is_set():

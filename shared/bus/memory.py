@@ -122,21 +122,13 @@ class MemoryBus:
         assert self._invoke is not None
         assert self._calls is not None
         self._calls.enter()
-        self._tasks.spawn("call", self._run(self._invoke, command, reply), critical=False)
+        run = self._tasks.spawn("call", _run(self._invoke, command, reply), critical=False)
+        run.add_done_callback(lambda _: self._ended(reply))
 
-    async def _run(
-        self, handler: InvocationHandler, command: InvokeFunction, reply: "asyncio.Future[InvocationReply]"
-    ) -> None:
-        try:
-            result = await answer(handler, command)
-            if not reply.done():
-                reply.set_result(result)
-        finally:
-            _refuse(reply, "the invoker is shutting down")
-            self._next_call()
-
-    def _next_call(self) -> None:
+    def _ended(self, reply: "asyncio.Future[InvocationReply]") -> None:
+        """A run is over: answered, or cancelled (perhaps before its first step). The next in line begins."""
         assert self._calls is not None
+        _refuse(reply, "the invoker is shutting down")
         self._calls.leave()
         while self._started and self._line and not self._calls.full:
             waiting = self._line.popleft()
@@ -180,8 +172,8 @@ class MemoryBus:
         while True:
             await self._records.filled()
             # A lone record goes at once; under load batches are ``max_wait_s`` apart.
-            if self._started and len(self._records) < max_batch and (pause_s := next_at - loop.time()) > 0:
-                await asyncio.sleep(pause_s)
+            if self._started and len(self._records) < max_batch and (wait_s := next_at - loop.time()) > 0:
+                await asyncio.sleep(wait_s)
             next_at = loop.time() + max_wait_s
             taken = self._records.take(max_batch, 1 << 62)
             await self._persist_batch(handler, taken)
@@ -227,6 +219,12 @@ class MemoryBus:
         if self._record_consumer is not None and self._record_consumer.done():
             return ["the consumer of records has ended"]
         return []
+
+
+async def _run(handler: InvocationHandler, command: InvokeFunction, reply: "asyncio.Future[InvocationReply]") -> None:
+    result = await answer(handler, command)
+    if not reply.done():
+        reply.set_result(result)
 
 
 def _too_late() -> DeadlineExceededError:

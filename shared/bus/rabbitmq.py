@@ -12,7 +12,7 @@ The AMQP client is aiormq, the layer below aio-pika; ``publisher.py`` and ``conn
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 import structlog
@@ -106,8 +106,7 @@ class RabbitBus:
         await self._stop_work()
         await _within(CLOSE_S, self._replies.flushed(), "replies_left_behind")
         await _within(CLOSE_S, self._records.flushed(), "records_left_behind")
-        for consumer in self._consumers.values():
-            await consumer.stop()
+        await _stop(self._consumers.values())
         if self._record_desk is not None:
             await _within(CLOSE_S, self._record_desk.drained(), "records_not_persisted")
         await self._link.close()
@@ -222,9 +221,9 @@ class RabbitBus:
 
     async def _stop_work(self) -> None:
         """Stop the consumers of calls, work and dead letters."""
-        for name, consumer in self._consumers.items():
-            if name not in (RECORDS_QUEUE, NOTICES_EXCHANGE):
-                await consumer.stop()
+        await _stop(
+            consumer for name, consumer in self._consumers.items() if name not in (RECORDS_QUEUE, NOTICES_EXCHANGE)
+        )
         for desk in self._desks:
             desk.stop()
 
@@ -232,6 +231,13 @@ class RabbitBus:
         if name in self._consumers:
             raise RuntimeError(f"{name} is already consumed")
         self._consumers[name] = consumer
+
+
+async def _stop(consumers: Iterable[Consumer]) -> None:
+    """Stop them all at once: a broker that does not answer costs its deadline once."""
+    async with asyncio.TaskGroup() as group:
+        for consumer in consumers:
+            group.create_task(consumer.stop())
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None], otherwise: str) -> None:

@@ -2,8 +2,8 @@
 A TCP proxy that goes wrong on demand, between a client under test and a real server.
 
 ``stall``: connections stay open and nothing moves. ``cut``: connections break and new ones are refused.
-``cut_when``: cut at the moment certain bytes pass, before they are passed on. ``heal``: works again; what was
-stalled flows on, what was cut stays cut and may connect anew.
+``cut_when``: cut at the moment certain bytes pass, before they are passed on. ``inject``: say to the clients what
+the server did not. ``heal``: works again; what was stalled flows on, what was cut stays cut and may connect anew.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._open: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._refusing = False
@@ -59,7 +60,7 @@ class Proxy:
     @property
     def connections(self) -> int:
         """How many clients are connected."""
-        return len(self._open) // 2
+        return len(self._clients)
 
     def stall(self) -> None:
         """Let nothing through, and tell nobody."""
@@ -75,6 +76,11 @@ class Proxy:
         """Cut when ``trap`` says so of bytes about to be passed on; they are not."""
         self.sprung.clear()
         self._trap = trap
+
+    def inject(self, data: bytes) -> None:
+        """Send these bytes to every client, as if they came from the server."""
+        for client in self._clients:
+            client.write(data)
 
     def heal(self) -> None:
         """Work as if nothing had happened."""
@@ -101,12 +107,14 @@ class Proxy:
         upstream_reader, upstream_writer = await asyncio.open_connection(self._host, self._port)
         pair = {writer, upstream_writer}
         self._open |= pair
+        self._clients.add(writer)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(Way.TO_SERVER, reader, upstream_writer))
                 group.create_task(self._pump(Way.TO_CLIENT, upstream_reader, writer))
         finally:
             self._open -= pair
+            self._clients.discard(writer)
             for each in pair:
                 each.transport.abort()
 

@@ -1,0 +1,1 @@
+"""Part of the test suite; CONTRIBUTING.md explains the tiers."""
