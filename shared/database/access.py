@@ -266,8 +266,10 @@ async def insert_role(
     """Keep a role; return its id. A role of that name in the account gets these permissions instead."""
     kept: str = await db.fetchval(
         """
-        INSERT INTO roles (id, account_id, name, description, permissions) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (account_id, name) DO UPDATE SET permissions = excluded.permissions, updated_at = now()
+        INSERT INTO roles AS r (id, account_id, name, description, permissions) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (account_id, name) DO UPDATE SET
+            permissions = excluded.permissions,
+            updated_at = CASE WHEN r.permissions = excluded.permissions THEN r.updated_at ELSE now() END
         RETURNING id
         """,
         role_id,

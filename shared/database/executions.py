@@ -4,7 +4,8 @@ Executions that were accepted: kept, dispatched, claimed, settled.
 The row is the truth. Each move is one statement over a batch, guarded by the states it is legal from
 (``shared.domain.states``), and counts what it really moved in the same transaction, so that
 ``accepted = queued + running + completed + failed + cancelled`` holds at every moment. How finished synchronous
-runs are recorded, and all reading, is in ``execution_records.py``.
+runs are recorded, and all reading, is in ``execution_records.py``; which commands have gone out, in
+``dispatches.py``.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from datetime import datetime
 
 import asyncpg
 
+from shared.database.dispatches import mark_dispatched, undispatch_all, undispatched
 from shared.database.execution_records import (
     LedgerRow,
     find_execution,
@@ -53,8 +55,6 @@ __all__ = [
 
 HOLDER_SILENT_S = 15.0
 """A holder of leases that was not heard of for so long is taken for dead."""
-DISPATCH_DUE_S = 2.0
-DISPATCH_LOST_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,44 +213,6 @@ def _accepted(own_id: str, row: Row) -> AcceptedExecution:
     return AcceptedExecution(
         id=row["execution_id"], accepted_at=row["accepted_at"], is_new=row["execution_id"] == own_id
     )
-
-
-async def mark_dispatched(db: Queries, ids: Sequence[str]) -> None:
-    """Note that the commands of these have gone out; those already claimed need no note."""
-    await db.execute(
-        "UPDATE executions SET dispatched_at = now() WHERE id = ANY($1::text[]) AND status = 'queued'", sorted(ids)
-    )
-
-
-async def undispatched(db: Queries, limit: int) -> list[tuple[str, str]]:
-    """
-    Take up to ``limit`` queued executions that must be sent again, and note them as sent now.
-
-    These are the ones whose command never went out, or went out so long ago that it must be lost. Return their
-    (execution, function) ids; two that ask at once get different ones.
-    """
-    rows = await db.fetch(
-        """
-        UPDATE executions SET dispatched_at = now()
-        WHERE id IN (
-            SELECT id FROM executions
-            WHERE status = 'queued'
-              AND (dispatched_at IS NULL AND accepted_at < now() - make_interval(secs => $1)
-                   OR dispatched_at < now() - make_interval(secs => $2))
-            ORDER BY dispatched_at NULLS FIRST LIMIT $3 FOR UPDATE SKIP LOCKED
-        )
-        RETURNING id, function_id
-        """,
-        DISPATCH_DUE_S,
-        DISPATCH_LOST_S,
-        limit,
-    )
-    return sorted((row["id"], row["function_id"]) for row in rows)
-
-
-async def undispatch_all(db: Queries) -> None:
-    """Have every queued execution sent again: the bus that held the commands went with its process."""
-    await db.execute("UPDATE executions SET dispatched_at = NULL WHERE status = 'queued' AND dispatched_at IS NOT NULL")
 
 
 async def claim(db: Queries, claims: Sequence[Claim]) -> list[ClaimedExecution | None]:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.database import executions, functions
 from shared.database.pool import Database
@@ -94,8 +95,8 @@ async def test_the_list_is_filtered_by_kind_status_and_start(db: Database, world
     [queued] = await world.accepted(function)
     moment = datetime.fromtimestamp(start / 1000, UTC)
 
-    async def ids(**wanted: object) -> set[str]:
-        listed, total = await executions.list_executions(db, function.id, **wanted)  # type: ignore[arg-type]
+    async def ids(**wanted: Any) -> set[str]:
+        listed, total = await executions.list_executions(db, function.id, **wanted)
         assert total == len(listed)
         return {each.id for each in listed}
 

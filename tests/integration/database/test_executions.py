@@ -80,7 +80,7 @@ async def test_an_idempotency_key_counts_in_one_environment_only(db: Database, w
     here = world.execution(function, idempotency_key="k")
     elsewhere = world.execution(function, idempotency_key="k", environment_id="another")
 
-    assert [True, True] == [each.is_new for each in await executions.accept(db, [here, elsewhere])]
+    assert [each.is_new for each in await executions.accept(db, [here, elsewhere])] == [True, True]
 
 
 async def test_an_idempotency_key_used_by_many_at_once_makes_one_execution(db: Database, world: World) -> None:

@@ -85,12 +85,12 @@ async def test_a_migration_that_fails_leaves_nothing_behind_and_says_why(empty_d
         with pytest.raises(migrate.MigrationError, match='"log_lines" already exists'):
             await migrate.migrate(empty_database_url)
 
-        assert ["log_lines"] == [
+        assert [
             row["relname"]
             for row in await connection.fetch(
                 "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
             )
-        ]
+        ] == ["log_lines"]
     finally:
         await connection.close()
 

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 
 import asyncpg
 import pytest
@@ -27,11 +28,14 @@ async def test_a_connection_that_breaks_in_a_statement_is_unavailable_and_the_ne
 
 
 async def test_a_connection_that_breaks_in_a_transaction_is_unavailable(db: Database) -> None:
-    with pytest.raises(UnavailableError):
+    async def broken() -> None:
         async with db.transaction() as connection:
             pid = await connection.fetchval("SELECT pg_backend_pid()")
             await db.fetchval("SELECT pg_terminate_backend($1)", pid)
             await connection.execute("SELECT 1")
+
+    with pytest.raises(UnavailableError):
+        await broken()
 
     await db.ping()
 
@@ -67,17 +71,20 @@ async def test_two_that_deadlock_both_get_through_in_the_end(db: Database) -> No
 
     await asyncio.gather(hit(1, 2), hit(2, 1))
 
-    assert [2, 2] == [row["hits"] for row in await db.fetch("SELECT hits FROM pair")]
+    assert [row["hits"] for row in await db.fetch("SELECT hits FROM pair")] == [2, 2]
     assert attempts > both_hold_one.parties
 
 
 async def test_a_failed_transaction_leaves_nothing(db: Database) -> None:
     await db.execute("CREATE TABLE kept (id integer)")
 
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    async def failed() -> None:
         async with db.transaction() as connection:
             await connection.execute("INSERT INTO kept VALUES (1)")
             await connection.execute("SELECT 1 / 0")
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await failed()
 
     assert await db.fetchval("SELECT count(*) FROM kept") == 0
 
@@ -124,8 +131,8 @@ async def _terminated(db: Database, query: str) -> bool:
     )
 
 
-async def _outcome(work: object) -> object:
+async def _outcome(work: Awaitable[object]) -> object:
     try:
-        return await work  # type: ignore[misc] - any awaitable
+        return await work
     except UnavailableError as error:
         return error

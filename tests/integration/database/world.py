@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.database import accounts, deployments, executions
 from shared.database.accounts import AdminCredentials, FirstAccount
@@ -26,15 +27,15 @@ ADMIN = AdminCredentials(
 )
 
 
-def spec(**changes: object) -> VersionSpec:
-    given: dict[str, object] = {
+def spec(**changes: Any) -> VersionSpec:
+    given: dict[str, Any] = {
         "runtime": "node18",
         "convention": Convention.NEO,
         "handler": "index.handler",
         "timeout_s": 30,
         "memory_mb": 128,
     }
-    return VersionSpec(**{**given, **changes})  # type: ignore[arg-type] - tests name fields that exist
+    return VersionSpec(**{**given, **changes})
 
 
 def line(message: str, timestamp_ms: int = 1_700_000_000_000, text: str | None = None) -> LogLine:
@@ -56,8 +57,8 @@ class World:
     def environment_id(self) -> str:
         return self.first.environment.id
 
-    def new_deployment(self, name: str, **changes: object) -> NewDeployment:
-        given: dict[str, object] = {
+    def new_deployment(self, name: str, **changes: Any) -> NewDeployment:
+        given: dict[str, Any] = {
             "function_id": new_function_id(),
             "account_id": self.first.account_id,
             "environment_id": self.environment_id,
@@ -67,19 +68,19 @@ class World:
             "upload_kind": "source",
             "source": "module.exports = 1",
         }
-        return NewDeployment(**{**given, **changes})  # type: ignore[arg-type] - tests name fields that exist
+        return NewDeployment(**{**given, **changes})
 
-    async def function(self, name: str = "greeter", **settings: object) -> Function:
+    async def function(self, name: str = "greeter", **settings: Any) -> Function:
         """Deploy a function."""
         given = settings.pop("spec", spec())
-        new = self.new_deployment(name, spec=given, settings=FunctionSettings(**settings))  # type: ignore[arg-type]
+        new = self.new_deployment(name, spec=given, settings=FunctionSettings(**settings))
         await deployments.open_deployment(self.db, new)
         deployment = await deployments.claim_deployment(self.db, new.id)
         assert deployment is not None
         return await deployments.succeed(self.db, deployment, "0" * 64, new.source)
 
-    def execution(self, function: Function, **changes: object) -> NewExecution:
-        given: dict[str, object] = {
+    def execution(self, function: Function, **changes: Any) -> NewExecution:
+        given: dict[str, Any] = {
             "id": new_record_id(),
             "function_id": function.id,
             "environment_id": function.environment_id,
@@ -87,7 +88,7 @@ class World:
             "kind": ExecutionKind.NEO,
             "params": b'{"n":1}',
         }
-        return NewExecution(**{**given, **changes})  # type: ignore[arg-type] - tests name fields that exist
+        return NewExecution(**{**given, **changes})
 
     async def accepted(self, function: Function, count: int = 1) -> list[str]:
         """Accept executions; return their ids."""
@@ -100,8 +101,8 @@ class World:
         assert all(claimed)
         return ids
 
-    def finished(self, function: Function, **changes: object) -> ExecutionFinished:
-        given: dict[str, object] = {
+    def finished(self, function: Function, **changes: Any) -> ExecutionFinished:
+        given: dict[str, Any] = {
             "execution_id": new_record_id(),
             "function_id": function.id,
             "environment_id": function.environment_id,
@@ -117,10 +118,10 @@ class World:
             "duration_ms": 7.0,
             "timings": Timings(handler_ms=7.0),
         }
-        return ExecutionFinished(**{**given, **changes})  # type: ignore[arg-type] - tests name fields that exist
+        return ExecutionFinished(**{**given, **changes})
 
-    def api_request(self, **changes: object) -> ApiRequestFinished:
-        given: dict[str, object] = {
+    def api_request(self, **changes: Any) -> ApiRequestFinished:
+        given: dict[str, Any] = {
             "request_id": new_record_id(),
             "function_id": "func_0123456789",
             "environment_id": self.environment_id,
@@ -131,15 +132,15 @@ class World:
             "started_at_ms": now_ms(),
             "duration_ms": 12.0,
         }
-        return ApiRequestFinished(**{**given, **changes})  # type: ignore[arg-type] - tests name fields that exist
+        return ApiRequestFinished(**{**given, **changes})
 
 
 def claim(execution_id: str, holder: str = HOLDER, lease_s: float = 60.0) -> Claim:
     return Claim(id=execution_id, holder=holder, lease_until=datetime.now(UTC) + timedelta(seconds=lease_s))
 
 
-def success(execution_id: str, holder: str = HOLDER, **changes: object) -> Settlement:
-    given: dict[str, object] = {
+def success(execution_id: str, holder: str = HOLDER, **changes: Any) -> Settlement:
+    given: dict[str, Any] = {
         "id": execution_id,
         "holder": holder,
         "failure": None,
@@ -148,7 +149,7 @@ def success(execution_id: str, holder: str = HOLDER, **changes: object) -> Settl
         "duration_ms": 5.0,
         "timings": Timings(handler_ms=5.0),
     }
-    return Settlement(**{**given, **changes})  # type: ignore[arg-type] - tests name fields that exist
+    return Settlement(**{**given, **changes})
 
 
 def failure(execution_id: str, holder: str = HOLDER) -> Settlement:

@@ -1,0 +1,77 @@
+"""
+The page made from the tables of states, ``docs/states.md``: ``python -m shared.domain.states_page`` writes it.
+
+A test compares the two, so that the page cannot say anything else than what the code does.
+"""
+
+from pathlib import Path
+
+from shared.domain.states import DEPLOYMENT, EXECUTION, FUNCTION, Table, terminal
+
+PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+
+_HEAD = """\
+# States
+
+Made by `python -m shared.domain.states_page` from `shared/domain/states.py`; a test compares them.
+
+A move that is not drawn is refused: `advance` raises, and each UPDATE names the states it is legal from, so that
+it changes no row in any other. States nothing leads out of are ends; they are derived from the table.
+"""
+
+_MACHINES: tuple[tuple[str, str, str, Table], ...] = (
+    (
+        "Execution",
+        "queued",
+        (
+            "One run. `refused`: it could not be started (its function is gone or disabled, or its command was given up). "
+            "`interrupted`: its lease ran out or its invoker fell silent; it is never started again."
+        ),
+        EXECUTION,
+    ),
+    (
+        "Function",
+        "creating",
+        (
+            "The deployment status. A function whose creation is refused leaves no row; a refused change leaves it "
+            "active, exactly as it was."
+        ),
+        FUNCTION,
+    ),
+    (
+        "Deployment",
+        "pending",
+        "One asked-for change. `running` to `running`: what a dead deployer began is taken up by another.",
+        DEPLOYMENT,
+    ),
+)
+
+
+def states_page() -> str:
+    """Return the text of ``docs/states.md``."""
+    return "\n".join([_HEAD, *(_section(*machine) for machine in _MACHINES)])
+
+
+def _section(title: str, first: str, text: str, table: Table) -> str:
+    moves = [f"    {state} --> {to}: {event}" for (state, event), to in table.items()]
+    ends = [f"    {state} --> [*]" for state in sorted(terminal(table))]
+    diagram = "\n".join([f"    [*] --> {first}", *moves, *ends])
+    rows = "\n".join(f"| {state} | {event} | {to} |" for (state, event), to in table.items())
+    return f"""\
+## {title}
+
+{text}
+
+```mermaid
+stateDiagram-v2
+{diagram}
+```
+
+| from | event | to |
+|---|---|---|
+{rows}
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(states_page(), "utf-8")
