@@ -1,4 +1,4 @@
-"""The unmodified Extra Horizon SDK cannot tell this platform from the real one (contracts/extrahorizon.md section 13)."""
+"""The unmodified Extra Horizon SDK cannot tell this platform from the real one (contracts/extrahorizon.md, 13)."""
 
 import base64
 import json
