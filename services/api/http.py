@@ -137,8 +137,8 @@ class Front:
             _log.debug("caller_left", path=request.path)
             shown: PlatformError = MalformedBodyError("the request ended early")
         elif isinstance(error, PlatformError):
-            shown = error
             _tell(error)
+            shown = _without_internals(error)
         else:
             incident = new_record_id()
             _log.error("request_failed", incident=incident, method=request.method, exc_info=error)
@@ -172,6 +172,13 @@ def _tell(error: PlatformError) -> None:
         _log.warning("request_not_served", code=error.code, reason=error.message)
     elif error.fault is Fault.PLATFORM:
         _log.error("request_not_served", code=error.code, reason=error.message)
+
+
+def _without_internals(error: PlatformError) -> PlatformError:
+    """Return an outage without what a library said of it: addresses and table names are not the caller's affair."""
+    if isinstance(error, UnavailableError) and error.__cause__ is not None:
+        return UnavailableError("the platform cannot serve this now; try again later", **error.fields)
+    return error
 
 
 def _request_id(request: web.BaseRequest) -> str:

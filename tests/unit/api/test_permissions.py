@@ -1,0 +1,148 @@
+"""Who may do what: every action for every kind of caller."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.api.access.permissions import authorize
+from shared.domain.errors import ForbiddenError, UnauthenticatedError
+from shared.domain.function import (
+    Convention,
+    Function,
+    FunctionStatus,
+    FunctionVersion,
+    PermissionMode,
+    RetryPolicy,
+    VersionSpec,
+)
+from shared.domain.identity import Action, Identity
+from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSIONS
+
+KEY_NEEDS = {
+    Action.LIST_FUNCTIONS: "read",
+    Action.READ_FUNCTION: "read",
+    Action.CREATE_FUNCTION: "write",
+    Action.UPDATE_FUNCTION: "write",
+    Action.DELETE_FUNCTION: "admin",
+    Action.INVOKE_FUNCTION: "execute",
+    Action.CALL_API_FUNCTION: "execute",
+    Action.READ_EXECUTIONS: "read",
+    Action.READ_API_REQUESTS: "read",
+    Action.READ_API_REQUEST_LOGS: "read",
+}
+USER_NEEDS = {
+    Action.LIST_FUNCTIONS: "VIEW_TASK_FUNCTIONS",
+    Action.READ_FUNCTION: "VIEW_TASK_FUNCTION_DETAILS",
+    Action.CREATE_FUNCTION: "CREATE_TASK_FUNCTION",
+    Action.UPDATE_FUNCTION: "UPDATE_TASK_FUNCTION",
+    Action.DELETE_FUNCTION: "DELETE_TASK_FUNCTION",
+    Action.INVOKE_FUNCTION: "EXECUTE_TASK_FUNCTION",
+    Action.CALL_API_FUNCTION: "EXECUTE_API_FUNCTION",
+    Action.READ_EXECUTIONS: "VIEW_TASKS",
+    Action.READ_API_REQUESTS: "VIEW_API_FUNCTION_REQUESTS",
+    Action.READ_API_REQUEST_LOGS: "VIEW_API_FUNCTION_REQUEST_LOGS",
+}
+
+
+def key(*permissions: str) -> Identity:
+    return Identity(account_id="a", environment_id="e", permissions=frozenset(permissions), key_id="key_0123456789")
+
+
+def user(*permissions: str) -> Identity:
+    return Identity(
+        account_id="a", environment_id="e", permissions=frozenset(permissions), user_id="u", application_id="o"
+    )
+
+
+def function(mode: PermissionMode = PermissionMode.PERMISSION_REQUIRED) -> Function:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    spec = VersionSpec(runtime="node18", convention=Convention.NEO, handler="", timeout_s=3, memory_mb=128)
+    return Function(
+        id="func_0123456789",
+        account_id="a",
+        environment_id="e",
+        name="greet",
+        description="",
+        status=FunctionStatus.ACTIVE,
+        enabled=True,
+        provider="local",
+        tags=(),
+        permission_mode=mode,
+        default_priority=0,
+        retry_policy=RetryPolicy(),
+        revision=1,
+        created_at=moment,
+        updated_at=moment,
+        version=FunctionVersion(id="v", number=1, spec=spec, package_sha256="0" * 64, created_at=moment),
+    )
+
+
+def allowed(identity: Identity | None, action: Action, of: Function | None = None) -> bool:
+    try:
+        authorize(identity, action, of)
+    except ForbiddenError:
+        return False
+    return True
+
+
+def test_every_action_has_its_permission_for_keys_and_for_users() -> None:
+    assert set(KEY_NEEDS) == set(USER_NEEDS) == set(Action)
+    assert set(KEY_NEEDS.values()) <= set(API_KEY_PERMISSIONS)
+    assert set(USER_NEEDS.values()) <= set(EXTRA_HORIZON_PERMISSIONS)
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("permission", API_KEY_PERMISSIONS)
+def test_a_key_may_do_what_its_permission_names_and_admin_everything(action: Action, permission: str) -> None:
+    assert allowed(key(permission), action, function()) is (permission in (KEY_NEEDS[action], "admin"))
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_user_may_do_what_their_permission_names_and_nothing_else(action: Action) -> None:
+    every_other = [name for name in EXTRA_HORIZON_PERMISSIONS if name != USER_NEEDS[action]]
+
+    assert allowed(user(USER_NEEDS[action]), action, function())
+    assert not allowed(user(*every_other), action, function())
+
+
+@pytest.mark.parametrize("action", Action)
+def test_names_of_the_other_dialect_mean_nothing(action: Action) -> None:
+    assert not allowed(user(*API_KEY_PERMISSIONS), action, function())
+    assert not allowed(key(*EXTRA_HORIZON_PERMISSIONS), action, function())
+
+
+@pytest.mark.parametrize("action", Action)
+def test_what_is_missing_is_named(action: Action) -> None:
+    for identity, needs in ((key(), KEY_NEEDS), (user(), USER_NEEDS)):
+        with pytest.raises(ForbiddenError) as raised:
+            authorize(identity, action, function())
+        assert raised.value.fields["required"] == needs[action]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_without_identity_only_a_public_api_function_is_open(action: Action) -> None:
+    for mode in PermissionMode:
+        if action is Action.CALL_API_FUNCTION and mode is PermissionMode.PUBLIC:
+            authorize(None, action, function(mode))
+        else:
+            with pytest.raises(UnauthenticatedError):
+                authorize(None, action, function(mode))
+
+
+@pytest.mark.parametrize("action", [Action.CALL_API_FUNCTION, Action.INVOKE_FUNCTION])
+def test_a_permission_may_be_narrowed_to_one_function(action: Action) -> None:
+    assert allowed(user(f"{USER_NEEDS[action]}:greet"), action, function())
+    assert not allowed(user(f"{USER_NEEDS[action]}:greeter"), action, function())
+    other = {Action.CALL_API_FUNCTION: Action.INVOKE_FUNCTION, Action.INVOKE_FUNCTION: Action.CALL_API_FUNCTION}
+    assert not allowed(user(f"{USER_NEEDS[other[action]]}:greet"), action, function())
+
+
+def test_a_permission_for_one_function_does_not_open_management() -> None:
+    assert not allowed(user("DELETE_TASK_FUNCTION:greet"), Action.DELETE_FUNCTION, function())
+
+
+def test_all_users_opens_an_api_function_to_any_user_and_nothing_else() -> None:
+    open_to_users = function(PermissionMode.ALL_USERS)
+
+    assert allowed(user(), Action.CALL_API_FUNCTION, open_to_users)
+    assert not allowed(user(), Action.INVOKE_FUNCTION, open_to_users)
