@@ -24,8 +24,8 @@ _MACHINES: tuple[tuple[str, str, str, Table], ...] = (
         "Execution",
         "queued",
         (
-            "One run. `refused`: it could not be started (its function is gone or disabled, or its command was given up). "
-            "`interrupted`: its lease ran out or its invoker fell silent; it is never started again."
+            "One run. `refused`: it could not be started (its function is gone or disabled, or its command was "
+            "given up). `interrupted`: its lease ran out or its invoker fell silent; it is never started again."
         ),
         EXECUTION,
     ),
