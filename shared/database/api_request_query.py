@@ -221,7 +221,14 @@ class _Compiler:
 
     def _any_of(self, field: _Field, values: tuple[Scalar, ...]) -> str:
         known = [coerced for value in values if (coerced := field.coerce(value)) is not None]
-        is_one = f"{field.sql} = ANY({self._argument(known, field)}[])" if known else "false"
+        match known:
+            case []:
+                is_one = "false"
+            case [value]:
+                # Not written as one of several: only with "=" can an index give the rows in order.
+                is_one = f"{field.sql} = {self._argument(value, field)}"
+            case _:
+                is_one = f"{field.sql} = ANY({self._argument(known, field)}[])"
         return f"({is_one} OR {field.sql} IS NULL)" if None in values else is_one
 
     def _like(self, field: _Field, value: Scalar) -> str:
