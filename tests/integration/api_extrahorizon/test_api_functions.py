@@ -318,6 +318,16 @@ async def test_35_a_refused_call_of_a_function_that_exists_is_recorded_another_i
     assert "userId" not in oldest
 
 
+async def test_35_the_body_of_a_caller_who_may_not_call_is_not_read(horizon: Horizon) -> None:
+    await horizon.create("greeter")
+    answer = await horizon.raw(
+        b"POST /tasks/v1/api/greeter HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\nonly the beginning"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert (await horizon.records(1))[0]["statusCode"] == 401
+
+
 async def test_what_the_platform_could_not_do_is_an_invocation_error_never_a_5xx_that_clients_repeat(
     horizon: Horizon,
 ) -> None:

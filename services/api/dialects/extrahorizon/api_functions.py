@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from services.api.access.permissions import authorize
 from services.api.dialects.extrahorizon.callers import caller
 from services.api.dialects.extrahorizon.errors import failure_response
 from services.api.dialects.extrahorizon.request_event import request_event, split_target
@@ -17,7 +18,9 @@ from services.api.http import read_body
 from services.api.operations.invoke import call_api_function
 from services.api.operations.read_functions import callable_function
 from services.api.platform import Platform
-from shared.domain.errors import RouteNotFoundError
+from shared.domain.errors import PlatformError, RouteNotFoundError
+from shared.domain.function import Function
+from shared.domain.identity import Action, Identity
 from shared.messages.messages import ApiCall, InvocationReply
 
 BODY_BYTES = 10 * 1024 * 1024
@@ -38,17 +41,27 @@ async def call(platform: Platform, request: web.BaseRequest, parameters: Mapping
     user_id = application_id = None
     if identity is not None:
         user_id, application_id = identity.user_id, identity.application_id
+    # The body of a caller who may not call is not read: the operation refuses them, and records it, without.
+    body = await read_body(request, BODY_BYTES) if _may_call(identity, function) else b""
     event = request_event(
         method,
         path,
         query,
         request.headers.items(),
-        await read_body(request, BODY_BYTES),
+        body,
         user_id=user_id,
         application_id=application_id,
     )
     api_call = ApiCall(method=method, path=path + query, user_id=user_id, application_id=application_id)
     return _answer(await call_api_function(platform, identity, function, api_call, event))
+
+
+def _may_call(identity: Identity | None, function: Function) -> bool:
+    try:
+        authorize(identity, Action.CALL_API_FUNCTION, function)
+    except PlatformError:
+        return False
+    return True
 
 
 def _answer(reply: InvocationReply) -> web.Response:
