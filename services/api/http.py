@@ -100,6 +100,11 @@ class Front:
         self._in_flight = 0
         self._emptied = asyncio.Event()
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered."""
+        return self._in_flight
+
     async def drain(self) -> None:
         """Wait until nothing is being answered."""
         while self._in_flight:

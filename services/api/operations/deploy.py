@@ -30,8 +30,9 @@ async def deploy(platform: Platform, deployment_id: str, function_id: str) -> Fu
         try:
             await platform.bus.send(DeployFunction(deployment_id=deployment_id, function_id=function_id))
         except PlatformError:
-            await deployments.cancel_pending(platform.db, deployment_id)
-            raise
+            # A lost confirmation may hide a command that arrived: then a deployer has it, and we wait for that.
+            if await deployments.cancel_pending(platform.db, deployment_id):
+                raise
         refusal = await _outcome(platform, deployment_id, finished)
     if refusal is not None:
         raise revive(refusal)
@@ -66,6 +67,8 @@ async def _outcome(
         if done:
             return finished.result().error
         ended = await deployments.ended(platform.db, deployment_id)
+        if ended is not None and ended.state == "cancelled":
+            raise UnavailableError("the deployment was called off; nothing was changed")
         if ended is not None:
             return ended.error
         if time.monotonic() >= give_up_at:
