@@ -24,7 +24,7 @@ from shared.bus.consumer import Received
 from shared.bus.delivery import InFlight, answer, remaining_s
 from shared.bus.graveyard import Graveyard
 from shared.bus.publisher import NotSentError, Properties
-from shared.domain.errors import PayloadTooLargeError
+from shared.domain.errors import PayloadTooLargeError, PlatformError, UnavailableError
 from shared.messages import codec
 from shared.messages.messages import InvocationReply, InvokeFunction
 from shared.messages.topology import SYNC_QUEUE
@@ -33,6 +33,7 @@ from shared.process.supervise import Supervisor
 PREFETCH: Final = 4
 MAX_REPLIES: Final = 256
 MAX_KEPT: Final = 4_000
+MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 _RETRY_S: Final = 0.01
 
 _log = structlog.get_logger(__name__)
@@ -124,7 +125,7 @@ class Replies:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._leaving: dict[str, list[Leaving]] = {}
-        self._kept = 0
+        self._kept = self._kept_bytes = 0
         self._none_kept = asyncio.Event()
         self._none_kept.set()
         self._scheduled = False
@@ -132,10 +133,15 @@ class Replies:
 
     def send(self, reply_to: str, reply: InvocationReply, expires_at_ms: int) -> None:
         """Send a reply at the end of this turn of the event loop, or when the connection is back."""
+        frame = _encoded(reply)
+        if self._kept_bytes + len(frame) > MAX_KEPT_BYTES or self._kept >= MAX_KEPT:
+            self._flush()
         if self._kept >= MAX_KEPT:
             _log.warning("reply_dropped", record_id=reply.record_id)
             return
-        self._keep(reply_to, [Leaving(reply.record_id, _encoded(reply), expires_at_ms)])
+        if self._kept_bytes + len(frame) > MAX_KEPT_BYTES:
+            frame = _instead(reply, UnavailableError("the reply could not be sent: too many large ones are waiting"))
+        self._keep(reply_to, [Leaving(reply.record_id, frame, expires_at_ms)])
         self._schedule()
 
     async def flushed(self) -> None:
@@ -156,7 +162,8 @@ class Replies:
         session = self._link.session
         if session is None:
             return
-        leaving, self._leaving, self._kept = self._leaving, {}, 0
+        leaving, self._leaving = self._leaving, {}
+        self._kept = self._kept_bytes = 0
         for reply_to, replies in leaving.items():
             timely = (each for each in replies if remaining_s(each.expires_at_ms) > 0)
             for batch in batches(timely, MAX_REPLIES):
@@ -179,6 +186,7 @@ class Replies:
     def _keep(self, reply_to: str, replies: list[Leaving]) -> None:
         self._leaving.setdefault(reply_to, []).extend(replies)
         self._kept += len(replies)
+        self._kept_bytes += sum(len(each.frame) for each in replies)
         self._none_kept.clear()
 
     async def _resume(self, session: Session) -> None:  # noqa: ARG002 - the form of a hook
@@ -189,7 +197,12 @@ def _encoded(reply: InvocationReply) -> bytes:
     """A reply too large to be sent is a failure that is told, not a reply that is lost."""
     try:
         return codec.encode(reply)
-    except codec.UnencodableError as error:
-        _log.warning("reply_unencodable", record_id=reply.record_id, reason=error.reason)
-        told = PayloadTooLargeError("the result is too large to be sent back", limit=codec.MAX_FRAME_BYTES)
-        return codec.encode(InvocationReply(record_id=reply.record_id, error=told.record()))
+    except codec.UnencodableError:
+        return _instead(
+            reply, PayloadTooLargeError("the result is too large to be sent back", limit=codec.MAX_FRAME_BYTES)
+        )
+
+
+def _instead(reply: InvocationReply, error: PlatformError) -> bytes:
+    _log.warning("reply_replaced", record_id=reply.record_id, error=error.code)
+    return codec.encode(InvocationReply(record_id=reply.record_id, error=error.record()))

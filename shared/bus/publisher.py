@@ -126,3 +126,4 @@ class ConfirmedPublisher:
         for confirm in confirms:
             if not confirm.done():
                 confirm.set_exception(ConnectionLostError("the connection to the broker was lost"))
+                confirm.exception()  # read, as in _forget: aiormq leaves futures of its own here too

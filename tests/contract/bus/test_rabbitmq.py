@@ -11,7 +11,8 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from shared.bus.answers import PREFETCH
 from shared.bus.bus import DeadLetter
 from shared.bus.rabbitmq import RabbitBus
-from shared.domain.errors import UnavailableError
+from shared.bus.records import dropped
+from shared.domain.errors import PayloadTooLargeError, UnavailableError
 from shared.messages import codec
 from shared.messages.messages import InvocationReply, InvokeFunction, Notice, Record
 from shared.messages.topology import (
@@ -93,6 +94,59 @@ async def test_replies_of_one_turn_of_the_loop_travel_as_one_message(bus: Rabbit
         message = await asyncio.wait_for(received.get(), 5)
 
     assert codec.decode_batch(message.body) == [InvocationReply(record_id=each.record_id) for each in commands]
+
+
+async def test_many_large_replies_at_once_arrive_or_are_refused_but_none_is_lost(bus: RabbitBus) -> None:
+    gate = asyncio.Event()
+    waiting = 0
+
+    async def large(command: InvokeFunction) -> InvocationReply:
+        nonlocal waiting
+        waiting += 1
+        await gate.wait()
+        return InvocationReply(record_id=command.record_id, payload=bytes(6 * 1024 * 1024))
+
+    await bus.serve_calls(large, max_in_flight=64)
+    async with asyncio.TaskGroup() as group:
+        calls = [group.create_task(bus.call(a_call())) for _ in range(30)]
+        await eventually(lambda: waiting == 30)
+        gate.set()
+
+    replies = [call.result() for call in calls]
+    assert sum(len(reply.payload) == 6 * 1024 * 1024 for reply in replies) >= 10
+    assert all(reply.payload or (reply.error and reply.error.code == "platform.unavailable") for reply in replies)
+
+
+async def test_a_result_too_large_for_the_broker_is_a_failure_that_is_told(bus: RabbitBus) -> None:
+    async def huge(command: InvokeFunction) -> InvocationReply:
+        return InvocationReply(record_id=command.record_id, payload=bytes(codec.MAX_FRAME_BYTES + 1))
+
+    await bus.serve_calls(huge, max_in_flight=1)
+    reply = await bus.call(a_call())
+
+    assert reply.error is not None
+    assert reply.error.code == "request.too_large"
+
+
+async def test_an_event_too_large_for_the_broker_is_refused_to_its_caller(bus: RabbitBus) -> None:
+    await bus.serve_calls(echo, max_in_flight=1)
+
+    with pytest.raises(PayloadTooLargeError):
+        await bus.call(a_call(payload=bytes(codec.MAX_FRAME_BYTES + 1)))
+    assert (await bus.call(a_call(payload=b"next"))).payload == b"next"
+
+
+async def test_a_record_that_cannot_be_written_is_counted_and_costs_no_other(bus: RabbitBus) -> None:
+    logger = Logger()
+    await bus.consume_records(logger, max_batch=10, max_wait_s=0.01)
+    before = dropped.labels("unencodable")._value.get()
+    record = a_record()
+
+    bus.record(a_record("\ud800"))
+    bus.record(record)
+
+    await eventually(lambda: logger.records == [record])
+    assert dropped.labels("unencodable")._value.get() == before + 1
 
 
 async def test_a_batch_of_calls_expires_with_the_last_of_its_deadlines(
