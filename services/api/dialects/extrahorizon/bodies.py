@@ -35,6 +35,8 @@ ENVIRONMENT_BYTES = 4096
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ENTRY_POINT = re.compile(r"(?!/)(?!.*\.\./)[^\0\s]+\.[^\0\s./]+")
 _LONGEST_ENTRY_POINT = 256
+_LONGEST_DESCRIPTION = 10_000
+_MOST_ERROR_NAMES = 100
 _SAFE_INTEGER = 2**53 - 1
 
 _T = TypeVar("_T")
@@ -110,7 +112,7 @@ def _fields(data: Mapping[str, Any], *, name: str | None) -> FunctionFields:
     return FunctionFields(
         name=name,
         code=_read(data, "code", _code),
-        description=_read(data, "description", text),
+        description=_read(data, "description", _description),
         entry_point=_read(data, "entryPoint", _entry_point),
         runtime=_read(data, "runtime", _runtime),
         time_limit_s=_read(data, "timeLimit", _whole(SHORTEST_TIME_LIMIT_S, LONGEST_TIME_LIMIT_S)),
@@ -136,6 +138,13 @@ def _name(field: str, value: Any) -> str:
             "The name of a function is 1 to 128 letters, digits, hyphens and underscores.", field=field
         )
     return str(value)
+
+
+def _description(field: str, value: Any) -> str:
+    description = text(field, value)
+    if len(description) > _LONGEST_DESCRIPTION:
+        raise _wrong(field, f"at most {_LONGEST_DESCRIPTION} characters long")
+    return description
 
 
 def _code(field: str, value: Any) -> bytes:
@@ -208,6 +217,6 @@ def _retry_policy(field: str, value: Any) -> RetryPolicy:
     if not isinstance(enabled, bool):
         raise _wrong(f"{field}.enabled", "a boolean")
     names = value.get("errorsToRetry", [])
-    if not isinstance(names, list):
-        raise _wrong(f"{field}.errorsToRetry", "a list of error names")
+    if not isinstance(names, list) or len(names) > _MOST_ERROR_NAMES:
+        raise _wrong(f"{field}.errorsToRetry", f"a list of at most {_MOST_ERROR_NAMES} error names")
     return RetryPolicy(enabled=enabled, errors_to_retry=tuple(text(f"{field}.errorsToRetry", name) for name in names))
