@@ -19,6 +19,7 @@ _UID = 19999  # just below the users that sandboxed functions get
 _FLAGS = ("--jitless", "--max-old-space-size=128")
 _START_S = 15.0
 _ANSWER_BYTES = 1 << 16
+_COMPLAINT_BYTES = 1 << 14
 
 
 class CompilerError(Exception):
@@ -42,7 +43,7 @@ class Compiler:
             [sys.executable, "-I", "-S", _HERE / "confine.py", str(_UID), node, *_FLAGS, "-e", script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             bufsize=0,
             cwd="/",
             env={},
@@ -54,9 +55,8 @@ class Compiler:
         os.set_blocking(self._output, False)
         try:
             self._receive(time.monotonic() + _START_S)
-        except BaseException:
-            self.close()
-            raise
+        except CompilerError as error:
+            raise CompilerError(f"{error}: {self.close()}") from error
 
     @property
     def pid(self) -> int:
@@ -74,13 +74,16 @@ class Compiler:
         self._send(pack(">I", len(source)) + source, give_up_at)
         return self._receive(give_up_at)
 
-    def close(self) -> None:
-        """Kill and reap it."""
+    def close(self) -> str:
+        """Kill and reap it; return the last line of what it complained about."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        assert self._process.stderr is not None
+        complaint = self._process.stderr.read(_COMPLAINT_BYTES) or b""
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert pipe is not None
             pipe.close()
+        return complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
     def _send(self, content: bytes, give_up_at: float) -> None:
         view = memoryview(content)

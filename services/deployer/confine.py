@@ -16,7 +16,7 @@ LIMITS = (
     (resource.RLIMIT_CORE, 0),
     (resource.RLIMIT_FSIZE, 0),
     (resource.RLIMIT_NOFILE, 64),
-    (resource.RLIMIT_CPU, 600),
+    (resource.RLIMIT_CPU, 120),
     (resource.RLIMIT_DATA, 1024 * MB),  # address space itself cannot be bounded: Node reserves far more than it uses
 )
 _PR_SET_NO_NEW_PRIVS = 38

@@ -51,6 +51,7 @@ from shared.process import metrics
 
 SOURCE_FILE = "index.js"
 LOCK_WAIT_S = 30.0
+MAX_PACKAGES_JUDGED = 2
 
 _finished = metrics.counter("deployments_total", "Deployments that ended, by how.", ("outcome",))
 _seconds = metrics.histogram("deployment_seconds", "From the claim of a deployment to its end.")
@@ -74,6 +75,8 @@ class Deployer:
         self._packages = packages
         self._syntax = syntax
         self._provider = provider
+        # Each of these holds a whole package in memory and keeps a core busy.
+        self._judging = asyncio.Semaphore(MAX_PACKAGES_JUDGED)
 
     async def deploy(self, work: Work, _delivery: Delivery) -> None:
         """
@@ -159,11 +162,12 @@ class Deployer:
                 await self._provider.execute(step, desired)
 
     async def _validate(self, sha256: str) -> None:
-        try:
-            content = await self._packages.get(sha256)
-        except NotFoundError as error:
-            raise InternalError("the uploaded package is not in the package store", sha256=sha256) from error
-        info = await asyncio.to_thread(validate_zip, content)
+        async with self._judging:
+            try:
+                content = await self._packages.get(sha256)
+            except NotFoundError as error:
+                raise InternalError("the uploaded package is not in the package store", sha256=sha256) from error
+            info = await asyncio.to_thread(validate_zip, content)
         _log.info("package_valid", sha256=sha256, files=info.files, inflated_bytes=info.inflated_bytes)
 
     def _succeeded(self, deployment: Deployment, function: Function, seconds: float) -> None:

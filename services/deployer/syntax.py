@@ -29,7 +29,7 @@ class SyntaxChecker:
         self._deadline_s = deadline_s
         self._sources_per_process = sources_per_process
         self._idle_s = idle_s
-        self._compiler: Compiler | None = None  # touched by the one thread alone
+        self._compiler: Compiler | None = None  # touched by the one thread, and when that has ended
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="syntax")
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -55,10 +55,10 @@ class SyntaxChecker:
             raise verdict
 
     async def close(self) -> None:
-        """End the process."""
+        """Let the source in hand be judged, then end the process."""
         self._stop_timer()
-        self._thread.submit(self._end_compiler)
         await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._end_compiler)
 
     def _stop_timer(self) -> None:
         if self._idle_timer is not None:

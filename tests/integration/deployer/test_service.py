@@ -77,6 +77,20 @@ async def test_it_deploys_and_says_so_and_leaves_nothing_running(
     assert not Path(f"/proc/{child}").exists()
 
 
+async def test_a_killed_deployer_leaves_no_process_behind(
+    start: Start, db: Database, bus: RabbitBus, world: World
+) -> None:
+    process = start()
+    new = world.new_deployment("greeter")
+    await ask(db, bus, new)
+    await eventually(lambda: functions.find_function(db, new.function_id), within_s=20)
+    (child,) = children(process.popen.pid)
+
+    process.kill()
+
+    await eventually(lambda: not Path(f"/proc/{child}/exe").exists())
+
+
 async def test_what_a_deployer_held_when_it_was_killed_is_done_by_the_next(
     start: Start, db: Database, bus: RabbitBus, world: World
 ) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +19,25 @@ from tests.support.eventually import eventually
 
 NODE = find_node(EngineSettings())
 
+Start = Callable[..., SyntaxChecker]
+
 
 @pytest.fixture
-async def syntax() -> AsyncIterator[SyntaxChecker]:
-    checker = SyntaxChecker(NODE)
-    yield checker
-    await checker.close()
+async def start() -> AsyncIterator[Start]:
+    """Checkers, closed when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        def started(node: Path = NODE, **bounds: Any) -> SyntaxChecker:
+            checker = SyntaxChecker(node, **bounds)
+            stack.push_async_callback(checker.close)
+            return checker
+
+        yield started
+
+
+@pytest.fixture
+def syntax(start: Start) -> SyntaxChecker:
+    return start()
 
 
 async def fault(syntax: SyntaxChecker, source: str) -> InvalidCodeError:
@@ -156,8 +171,8 @@ async def test_a_killed_process_is_replaced(syntax: SyntaxChecker) -> None:
     assert not alive(first)
 
 
-async def test_the_process_is_renewed_after_a_number_of_sources() -> None:
-    syntax = SyntaxChecker(NODE, sources_per_process=2)
+async def test_the_process_is_renewed_after_a_number_of_sources(start: Start) -> None:
+    syntax = start(sources_per_process=2)
     pids = []
     for _ in range(4):
         await syntax.check("module.exports = 1")
@@ -168,19 +183,18 @@ async def test_the_process_is_renewed_after_a_number_of_sources() -> None:
     assert not any(alive(pid) for pid in pids)
 
 
-async def test_an_idle_process_ends_and_the_next_source_starts_another() -> None:
-    syntax = SyntaxChecker(NODE, idle_s=0.05)
+async def test_an_idle_process_ends_and_the_next_source_starts_another(start: Start) -> None:
+    syntax = start(idle_s=0.05)
     await syntax.check("module.exports = 1")
     pid = syntax.pid
 
     await eventually(lambda: not alive(pid))
 
     await syntax.check("module.exports = 1")
-    await syntax.close()
 
 
-async def test_a_process_that_is_stuck_is_killed_and_the_source_judged_by_a_fresh_one() -> None:
-    syntax = SyntaxChecker(NODE, deadline_s=0.5)
+async def test_a_process_that_is_stuck_is_killed_and_the_source_judged_by_a_fresh_one(start: Start) -> None:
+    syntax = start(deadline_s=2)
     await syntax.check("module.exports = 1")
     stuck = syntax.pid
     assert stuck is not None
@@ -190,28 +204,28 @@ async def test_a_process_that_is_stuck_is_killed_and_the_source_judged_by_a_fres
 
     assert error.message == "Unexpected token '}'"
     assert not alive(stuck)
-    await syntax.close()
 
 
-async def test_a_source_on_which_two_compilers_give_no_answer_is_refused() -> None:
-    syntax = SyntaxChecker(NODE, deadline_s=0)
+async def test_a_source_on_which_two_compilers_give_no_answer_is_refused(start: Start) -> None:
+    syntax = start(deadline_s=0)
 
-    error = await fault(syntax, "module.exports = 1")
+    error = await fault(syntax, "x" * 5_000_000)
 
     assert "comes to no end or dies of it" in error.message
     assert error.fields["name"] == "SyntaxError"
     assert syntax.pid is None
-    await syntax.close()
 
 
-@pytest.mark.parametrize("node", ["/bin/true", "/no/such/node"])
-async def test_a_compiler_that_does_not_start_is_our_fault(node: str) -> None:
-    syntax = SyntaxChecker(Path(node))
+@pytest.mark.parametrize(
+    ("node", "reason"), [("/bin/true", "the compiler has ended"), ("/no/such/node", "No such file or directory")]
+)
+async def test_a_compiler_that_does_not_start_is_our_fault_and_the_reason_is_told(
+    start: Start, node: str, reason: str
+) -> None:
+    syntax = start(Path(node))
 
-    with pytest.raises(UnavailableError, match="does not start"):
+    with pytest.raises(UnavailableError, match=f"does not start.*{reason}"):
         await syntax.check("module.exports = 1")
-
-    await syntax.close()
 
 
 async def test_the_process_is_confined(syntax: SyntaxChecker) -> None:
@@ -230,8 +244,8 @@ async def test_the_process_is_confined(syntax: SyntaxChecker) -> None:
     assert re.search(r"Max data size +1073741824", limits)
 
 
-async def test_closing_ends_the_process() -> None:
-    syntax = SyntaxChecker(NODE)
+async def test_closing_ends_the_process(start: Start) -> None:
+    syntax = start()
     await syntax.check("module.exports = 1")
     pid = syntax.pid
 
