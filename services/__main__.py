@@ -13,8 +13,9 @@ from contextlib import AsyncExitStack
 
 from services import all_in_one, doctor, users
 from services.credentials import first_credentials
+from services.run import with_settings
 from shared.process.logging import configure
-from shared.process.settings import Settings, SettingsError, load_settings
+from shared.process.settings import Settings
 from shared.process.supervise import Supervisor, serve
 
 Command = Callable[[Settings, argparse.Namespace], int]
@@ -23,14 +24,13 @@ Command = Callable[[Settings, argparse.Namespace], int]
 def main() -> int:
     """Run a command; return the exit code."""
     arguments = _parser().parse_args()
-    try:
-        settings = load_settings(_environ(arguments))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    configure(settings.log, service="tidemill")
-    run: Command = arguments.run
-    return run(settings, arguments)
+    command: Command = arguments.run
+
+    def run(settings: Settings) -> int:
+        configure(settings.log, service="tidemill")
+        return command(settings, arguments)
+
+    return with_settings(_environ(arguments), run)
 
 
 def up(settings: Settings, _arguments: argparse.Namespace) -> int:

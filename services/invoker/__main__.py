@@ -1,29 +1,9 @@
 """``python -m services.invoker``: one invoker on its own. Scale it by running more."""
 
-import os
 import sys
-from contextlib import AsyncExitStack
 
-from services.invoker.app import InvokerService, build
-from services.ports import connect
-from shared.process.health import ProbeServer
-from shared.process.logging import configure
-from shared.process.settings import load_settings
-from shared.process.supervise import Supervisor, serve
-
-
-def main() -> int:
-    """Run until told to stop; return the exit code."""
-    settings = load_settings(os.environ)
-    configure(settings.log, service="invoker")
-
-    async def start(stack: AsyncExitStack, supervisor: Supervisor) -> InvokerService:
-        ports = await connect(settings, "invoker", stack)
-        await stack.enter_async_context(ProbeServer(ports.health, settings.http))
-        return await build(settings, ports, stack, supervisor)
-
-    return serve(start, drain_s=settings.stop.drain_s)
-
+from services.invoker.app import build
+from services.run import run_alone
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_alone("invoker", build))

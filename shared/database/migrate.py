@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 
 from shared.domain.errors import UnavailableError
+from shared.process.supervise import CannotStartError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _FROM_STDIN = "--url-from-stdin"
@@ -24,7 +25,7 @@ _CONNECT_S = 10.0
 _ROOT = Path(__file__).parents[2]
 
 
-class MigrationError(Exception):
+class MigrationError(CannotStartError):
     """The database could not be brought to this schema; the text is what the migration said."""
 
 

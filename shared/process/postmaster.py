@@ -13,11 +13,13 @@ import os
 import signal
 from pathlib import Path
 
+from shared.process.supervise import CannotStartError
+
 _FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 _FAST_S, _IMMEDIATE_S = 10.0, 5.0
 
 
-class PostgresError(Exception):
+class PostgresError(CannotStartError):
     """The embedded PostgreSQL cannot run here; the text says what to do about it."""
 
 

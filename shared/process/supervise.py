@@ -27,6 +27,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CANCEL_S = 5.0
 
 
+class CannotStartError(Exception):
+    """The machine or a backend does not give what a service needs; the text says what and what to do."""
+
+
 class TaskDiedError(Exception):
     """A critical background task failed; its error is the cause."""
 

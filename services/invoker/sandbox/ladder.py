@@ -29,11 +29,12 @@ from services.invoker.sandbox.spawner import Spawner
 from services.invoker.sandbox.states import KillReason
 from services.invoker.sandbox.worker import Worker, WorkerLimits
 from shared.domain.outcome import Crashed
+from shared.process.supervise import CannotStartError
 
 _TRIAL_LIMITS = WorkerLimits(result_bytes=0, log_bytes=65536, line_bytes=4096, start_s=10.0)
 
 
-class NoSandboxError(Exception):
+class NoSandboxError(CannotStartError):
     """No rung of the ladder that the operator allows works here; the text says why each did not."""
 
 

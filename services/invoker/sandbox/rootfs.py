@@ -15,6 +15,7 @@ import stat
 import struct
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from secrets import token_hex
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy
 from services.invoker.sandbox.driver import RootFilesystem
+from shared.process.supervise import CannotStartError
 
 _BUILDER = 3
 """Raised when this module makes roots in another way."""
@@ -45,7 +47,7 @@ _ASK_PYTHON = (
 )
 
 
-class RootFilesystemError(Exception):
+class RootFilesystemError(CannotStartError):
     """A runtime's files cannot be gathered; the text says which, and what to do."""
 
 
@@ -151,7 +153,14 @@ def _build_python(settings: EngineSettings) -> RootFilesystem:
 
 
 def _ask_python(settings: EngineSettings) -> _Python:
-    program = settings.python or Path(sys.executable)
+    if settings.python is None:
+        return _Python(
+            program=Path(sys.executable).resolve(),
+            library=Path(sysconfig.get_path("stdlib")),
+            name=f"python{sys.version_info.major}.{sys.version_info.minor}",
+            version=sys.version,
+        )
+    program = settings.python
     done = subprocess.run(
         [str(program), "-I", "-S", "-c", _ASK_PYTHON], capture_output=True, text=True, timeout=_COMMAND_S, check=False
     )
@@ -194,9 +203,10 @@ def _root(
     path = kept / name
     loader = _loader_of(program)
     assert loader is not None
-    libraries = libraries_of(program)
-    system = next((each.parent for each in libraries if each.name.startswith("libc.so")), Path("/lib"))
-    if not path.exists():
+    system = _library_directory(path)
+    if system is None:
+        libraries = libraries_of(program)
+        system = next((each.parent for each in libraries if each.name.startswith("libc.so")), Path("/lib"))
         kept.mkdir(parents=True, exist_ok=True)
         making = kept / f".{name}-{token_hex(4)}"
         try:
@@ -211,6 +221,12 @@ def _root(
     return RootFilesystem(
         runtime=runtime, path=path, loader=str(loader), library_directory=str(system), command=command
     )
+
+
+def _library_directory(root: Path) -> Path | None:
+    """Return where a finished root keeps its libraries, None when there is no such root."""
+    found = next((each for depth in ("lib*", "lib/*", "usr/lib*", "usr/lib/*") for each in root.glob(f"{depth}/libc.so*")), None)
+    return None if found is None else Path("/") / found.parent.relative_to(root)
 
 
 def _publish(making: Path, path: Path) -> None:
@@ -319,5 +335,4 @@ def _warm(root: RootFilesystem) -> None:
     inside = root.path / root.library_directory.lstrip("/")
     for path in (root.path / root.command[0].lstrip("/"), *inside.glob("*.so*")):
         with path.open("rb") as file:
-            while file.read(1 << 20):
-                pass
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

@@ -227,10 +227,16 @@ async def test_another_process_finds_the_running_server(postgres: EmbeddedPostgr
     assert running_dsn(open_directory / "postgres") is None
 
 
-def test_a_closed_parent_directory_is_named_with_the_remedy(open_directory: Path) -> None:
+async def test_root_runs_below_a_closed_directory_without_opening_it(open_directory: Path) -> None:
     closed = open_directory / "home"
-    (closed / "tidemill").mkdir(parents=True)
-    closed.chmod(0o700)
+    closed.mkdir(mode=0o700)
+    postgres = EmbeddedPostgres(closed / "tidemill", durable=False)
 
-    with pytest.raises(PostgresError, match=f"chmod o\\+x {closed}$"):
-        embedded_postgres._demand_reachable(closed / "tidemill")
+    try:
+        connection = await asyncpg.connect(await postgres.start())
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+    finally:
+        await postgres.stop()
+
+    assert closed.stat().st_mode & 0o777 == 0o700
