@@ -98,7 +98,7 @@ class Caller:
         else:
             confirm.add_done_callback(lambda confirm: self._confirmed(ids, confirm))
             loop = asyncio.get_running_loop()
-            patience = loop.call_later(CONFIRM_S, session.suspect, "a call was not confirmed in time")
+            patience = loop.call_later(CONFIRM_S, session.overdue, "a call was not confirmed in time")
             confirm.add_done_callback(lambda _: patience.cancel())
 
     def _confirmed(self, ids: list[str], confirm: Confirm) -> None:

@@ -130,6 +130,11 @@ class Session:
             self.reason = reason
             self.lost.set()
 
+    def overdue(self, reason: str) -> None:
+        """The broker owes an answer: give the session up, unless it has said that it takes nothing for now."""
+        if self._ready_now():
+            self.suspect(reason)
+
     def _closed(self, closing: "asyncio.Future[Any]") -> None:
         error = None if closing.cancelled() else closing.exception()
         self.suspect(repr(error) if error else "closed by the broker")

@@ -50,7 +50,7 @@ async def confirmed(
         except DeliveryError as error:
             raise UnavailableError(f"the message broker refuses the message: {why_not(error)}") from error
         except TimeoutError as error:
-            session.suspect("a message was not confirmed in time")
+            session.overdue("a message was not confirmed in time")
             raise UnavailableError("the message broker did not confirm in time") from error
         else:
             return
