@@ -9,7 +9,7 @@ from services.api.platform import Platform
 from shared.database import functions
 from shared.database.deployments import NewDeployment, open_deployment
 from shared.database.functions import FunctionSettings
-from shared.domain.errors import QuotaExceededError
+from shared.domain.errors import InvalidRequestError, QuotaExceededError
 from shared.domain.function import Function, PermissionMode, RetryPolicy, VersionSpec
 from shared.domain.identity import Action, Identity
 from shared.domain.ids import new_function_id
@@ -43,11 +43,13 @@ async def create_function(platform: Platform, identity: Identity, wanted: NewFun
 
     Raises:
         ForbiddenError: the caller may not create functions.
+        InvalidRequestError: the time limit is longer than this platform grants.
         NameTakenError: another function of the environment has the name.
         InvalidPackageError, InvalidCodeError: the deployer refuses the upload; nothing is left of it.
         UnavailableError: no deployer, no bus or no database; nothing is left of it either.
     """
     authorize(identity, Action.CREATE_FUNCTION)
+    require_time_limit(platform, wanted.spec)
     deployment = NewDeployment(
         function_id=new_function_id(),
         account_id=identity.account_id,
@@ -75,6 +77,15 @@ async def require_quota(platform: Platform, identity: Identity) -> None:
     limit = platform.limits.functions_per_account
     if await functions.count_functions(platform.db, identity.account_id) >= limit:
         raise QuotaExceededError(f"the account may not have more than {limit} functions", limit=limit)
+
+
+def require_time_limit(platform: Platform, spec: VersionSpec) -> None:
+    """Refuse a time limit beyond the operator's, which the leases and the broker's patience are made for."""
+    limit = platform.limits.max_timeout_s
+    if spec.timeout_s > limit:
+        raise InvalidRequestError(
+            f"the time limit may be at most {limit} seconds on this platform", field="timeout", issue="out of range"
+        )
 
 
 async def stored(platform: Platform, upload: Upload) -> str | None:

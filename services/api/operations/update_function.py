@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from services.api.access.permissions import authorize
-from services.api.operations.create_function import Upload, source_of, stored
+from services.api.operations.create_function import Upload, require_time_limit, source_of, stored
 from services.api.operations.deploy import deploy, forget
 from services.api.platform import Platform
 from shared.database import functions
@@ -63,14 +63,16 @@ async def update_function(platform: Platform, identity: Identity, function: Func
         ForbiddenError: the caller may not change functions.
         FunctionNotFoundError: it was deleted meanwhile.
         NameTakenError: another function has the new name.
-        InvalidRequestError: the runtime or the kind of upload does not fit the function.
+        InvalidRequestError: the runtime, the kind of upload or the time limit does not fit.
         InvalidPackageError, InvalidCodeError: the deployer refuses the upload.
         UnavailableError: no deployer, no bus or no database, or others keep changing this function.
     """
     authorize(identity, Action.UPDATE_FUNCTION, function)
     _require_fit(function, patch)
-    settings = _settings(patch)
-    if patch.upload is None and _spec(function.version.spec, patch) == function.version.spec:
+    settings, spec = _settings(patch), _spec(function.version.spec, patch)
+    if patch.timeout_s is not None:
+        require_time_limit(platform, spec)
+    if patch.upload is None and spec == function.version.spec:
         return await change_settings(platform, function, settings)
     if patch.name is not None:
         await _require_free(platform, function, patch.name)

@@ -96,6 +96,20 @@ async def test_an_account_has_its_quota(database_url: str) -> None:
         assert error_of(answer)["details"] == {"limit": 2}
 
 
+async def test_the_operators_time_limit_holds_below_the_dialects(database_url: str) -> None:
+    async with running(database_url, TIDEMILL_MAX_TIMEOUT_S="60") as api:
+        await create(api, timeout=60)
+
+        made = await api.http.post(
+            "/v1/functions", json={"name": "long", "code": CODE, "runtime": "node18", "timeout": 61}
+        )
+        changed = await api.http.put("/v1/functions/greet", json={"timeout": 61})
+
+        assert [(answer.status_code, error_of(answer)["details"]["field"]) for answer in (made, changed)] == [
+            (400, "timeout")
+        ] * 2
+
+
 async def test_a_function_is_read_by_id_and_by_name_with_code_only_when_asked(api: Running) -> None:
     made = await create(api, code="module.exports = () => 'näïve ✓ 💧'")
 
