@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_NOT_OURS = {"node_modules", "__pycache__", "dist", "results"}
+_NOT_OURS = {"build", "node_modules", "__pycache__", "dist", "results"}
 _HIDDEN_BUT_OURS = {".ci", ".env.example", ".dockerignore", ".gitignore", ".github"}
 
 
