@@ -5,12 +5,10 @@ Stop order: readiness off, no new connections, requests in flight answered, comm
 then the exit stack closes the server and what stands behind it.
 """
 
-import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from services.api.access.credentials import CredentialCache
 from services.api.deployments import DeploymentWaiters
@@ -24,6 +22,7 @@ from services.api.openapi import document
 from services.api.pages import Pages
 from services.api.platform import Platform
 from services.api.routing import Router
+from services.api.server import Server
 from services.api.settings import limits
 from services.ports import Ports
 from shared.database import accounts, executions
@@ -34,8 +33,6 @@ from shared.messages.messages import CredentialRevoked, DeploymentFinished, Func
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
 
-_KEEP_ALIVE_S = 75.0
-_LINGER_S = 2.0
 _CLOSE_S = 5.0
 
 
@@ -47,7 +44,7 @@ class ApiService:
     ports: Ports
     platform: Platform
     front: Front
-    server: web.Server
+    server: Server
     sites: tuple[web.SockSite, ...]
 
     async def drain(self) -> None:
@@ -67,15 +64,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     supervisor.spawn("dispatch", platform.dispatcher.run())
     dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health), ExtraHorizonDialect(platform))
     front = Front(dialects, _router(dialects, ports))
-    server = web.Server(
-        front,
-        access_log=None,
-        logger=_protocol_log(),
-        keepalive_timeout=_KEEP_ALIVE_S,
-        lingering_time=_LINGER_S,
-        # A body goes to the function as it was sent; our own bodies are not taken compressed.
-        auto_decompress=False,
-    )
+    server = Server(front)
     runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -136,15 +125,3 @@ def _router(dialects: tuple[Dialect, ...], ports: Ports) -> Router:
     router.add(pages.routes(), None)
     pages.describe(document(dialects, pages.routes()))
     return router
-
-
-def _protocol_log() -> logging.Logger:
-    """Return aiohttp's logger for this server: bytes that are not HTTP are their sender's affair, not an incident."""
-    log = logging.getLogger("services.api.protocol")
-
-    def is_ours(record: logging.LogRecord) -> bool:
-        return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
-
-    if not log.filters:
-        log.addFilter(is_ours)
-    return log

@@ -20,6 +20,7 @@ _TWINS = {
 }
 _BACKLOG = 1024
 _TRIES = 20
+_UNTAKEN_MS = 60_000
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +62,8 @@ def _open(host: str, port: int, *, must: bool) -> socket.socket | None:
         return None
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by every connection: an answer nobody takes does not stay with us for ever.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address)

@@ -11,6 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.api.app import ApiService
+from services.api.server import Server
 from shared.domain.errors import UnavailableError
 from shared.domain.outcome import Outcome
 from tests.integration.api.harness import API_KEY, Running, echo
@@ -214,6 +215,26 @@ async def test_a_client_that_leaves_inside_its_body_leaves_no_trace(
     assert reader is not None
     assert api.script.calls == []
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_connection_that_says_nothing_is_closed(api: Running) -> None:
+    server = Server(api.api.front, first_head_s=0.2)
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        silent, halting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        halting[1].write(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n")
+        talking = await asyncio.open_connection("127.0.0.1", port)
+        talking[1].write(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert await silent[0].read() == b""
+            assert await halting[0].read() == b""
+        talking[1].write(b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert (await talking[0].read()).count(b"HTTP/1.1 200") == 2
+        for _, writer in (silent, halting, talking):
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_both_address_families_of_localhost_answer(api: Running) -> None:
