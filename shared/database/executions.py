@@ -75,6 +75,10 @@ class NewExecution:
     created_by_application: str | None = None
     idempotency_key: str | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        return len(self.params)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedExecution:
@@ -92,6 +96,10 @@ class Claim:
     id: str
     holder: str
     lease_until: datetime
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.id) + len(self.holder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +135,10 @@ class Settlement:
     @property
     def status(self) -> ExecutionStatus:
         return ExecutionStatus.COMPLETED if self.failure is None else ExecutionStatus.FAILED
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.result or b"")
 
 
 _ACCEPT = f"""

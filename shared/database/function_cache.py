@@ -14,11 +14,18 @@ from dataclasses import dataclass
 
 from shared.database import functions
 from shared.database.pool import Database
-from shared.domain.errors import FunctionNotFoundError
+from shared.domain.errors import FunctionNotFoundError, UnavailableError
 from shared.domain.function import Function
 from shared.messages.messages import FunctionChanged
 
 _LOAD_DEADLINE_S = 10.0
+
+
+Find = Callable[[], Awaitable[Function | None]]
+
+
+class _GivenUpError(Exception):
+    """Whoever did the work was cancelled."""
 
 
 @dataclass(slots=True)
@@ -36,7 +43,7 @@ class FunctionCache:
         self._max_age_s = max_age_s
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._ids: dict[tuple[str, str], str] = {}
-        self._loading: dict[object, asyncio.Future[Function]] = {}
+        self._loading: dict[tuple[int, object], asyncio.Future[Function]] = {}
         self._generation = 0
 
     async def get(self, function_id: str, *, revision: int = 0) -> Function:
@@ -44,7 +51,7 @@ class FunctionCache:
         entry = self._fresh(function_id)
         if entry is not None and entry.revision >= revision:
             return entry
-        return await self._load(function_id, lambda: functions.find_function(self._db, function_id))
+        return await self._load(function_id, lambda: functions.find_function(self._db, function_id), revision)
 
     async def get_by_name(self, environment_id: str, name: str) -> Function:
         """Return the function of that name in the environment; raise ``FunctionNotFoundError``."""
@@ -74,34 +81,41 @@ class FunctionCache:
         self._entries.move_to_end(function_id)
         return entry.function
 
-    async def _load(self, key: object, find: Callable[[], Awaitable[Function | None]]) -> Function:
-        """Load once for all who ask at the same time; the first asker does the work."""
-        waiting = self._loading.get(key)
-        if waiting is not None:
-            return await asyncio.shield(waiting)
-        future: asyncio.Future[Function] = asyncio.get_running_loop().create_future()
+    async def _load(self, key: object, find: Find, revision: int = 0) -> Function:
+        """
+        Load once for all who ask at the same time; the first asker does the work.
+
+        Who asks after a change was announced does not join a load that was begun before it.
+        """
+        while True:
+            flight = (self._generation, key)
+            loading = self._loading.get(flight)
+            if loading is None:
+                return await self._fly(flight, find)
+            try:
+                function = await asyncio.shield(loading)
+            except _GivenUpError:
+                continue
+            return function if function.revision >= revision else await _found(find)
+
+    async def _fly(self, flight: tuple[int, object], find: Find) -> Function:
+        loading: asyncio.Future[Function] = asyncio.get_running_loop().create_future()
         # An error is raised to the first asker; this keeps asyncio quiet when nobody else waits for it.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._loading[key] = future
-        generation = self._generation
+        loading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._loading[flight] = loading
         try:
-            async with asyncio.timeout(_LOAD_DEADLINE_S):
-                function = await find()
-            if function is None:
-                raise FunctionNotFoundError("no such function")
+            function = await _found(find)
         except BaseException as error:
-            future.set_exception(
-                error if isinstance(error, Exception) else FunctionNotFoundError("the lookup was given up")
-            )
+            # Only errors are everybody's; when the first asker alone is called off, the others ask again.
+            loading.set_exception(error if isinstance(error, Exception) else _GivenUpError())
             raise
-        else:
-            # A change that was announced while we read may not be in what we read: use it, do not keep it.
-            if generation == self._generation:
-                self._keep(function)
-            future.set_result(function)
-            return function
         finally:
-            del self._loading[key]
+            del self._loading[flight]
+        # A change that was announced while we read may not be in what we read: use it, do not keep it.
+        if flight[0] == self._generation:
+            self._keep(function)
+        loading.set_result(function)
+        return function
 
     def _keep(self, function: Function) -> None:
         self._drop(function.id)
@@ -114,3 +128,14 @@ class FunctionCache:
         entry = self._entries.pop(function_id, None)
         if entry is not None:
             self._ids.pop((entry.function.environment_id, entry.function.name), None)
+
+
+async def _found(find: Find) -> Function:
+    try:
+        async with asyncio.timeout(_LOAD_DEADLINE_S):
+            function = await find()
+    except TimeoutError as error:
+        raise UnavailableError("the function could not be looked up in time") from error
+    if function is None:
+        raise FunctionNotFoundError("no such function")
+    return function

@@ -8,12 +8,20 @@ commits a lone row at once, and under load batches grow to what arrives during o
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from shared.domain.errors import UnavailableError
 from shared.process.supervise import Supervisor
 
-RowT = TypeVar("RowT")
+
+class Row(Protocol):
+    """What a row must tell of itself: about how large it is, so that a batch of large ones stays bounded."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+RowT = TypeVar("RowT", bound=Row)
 ResultT = TypeVar("ResultT")
 
 
@@ -21,9 +29,9 @@ class GroupCommit(Generic[RowT, ResultT]):
     """
     One kind of row, committed in batches by ``flush``, which returns one result for each row, in order.
 
-    At most ``max_batch`` rows a batch, ``max_in_flight`` batches at a time, ``max_waiting`` rows in wait. A batch
-    that fails fails each of its rows with the same error and no others. A batch on its way is not called back by
-    a submitter that gives up: it belongs to all of its rows.
+    At most ``max_batch`` rows and ``max_bytes`` a batch (one row may be larger), ``max_in_flight`` batches at a
+    time, ``max_waiting`` rows in wait. A batch that fails fails each of its rows with the same error and no others.
+    A batch on its way is not called back by a submitter that gives up: it belongs to all of its rows.
     """
 
     def __init__(
@@ -31,11 +39,13 @@ class GroupCommit(Generic[RowT, ResultT]):
         flush: Callable[[Sequence[RowT]], Awaitable[Sequence[ResultT]]],
         *,
         max_batch: int = 500,
+        max_bytes: int = 16 * 1024 * 1024,
         max_in_flight: int = 1,
         max_waiting: int = 10_000,
     ) -> None:
         self._flush = flush
         self._max_batch = max_batch
+        self._max_bytes = max_bytes
         self._max_in_flight = max_in_flight
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[RowT, asyncio.Future[ResultT]]] = deque()
@@ -79,7 +89,11 @@ class GroupCommit(Generic[RowT, ResultT]):
 
     def _next_batch(self) -> list[tuple[RowT, asyncio.Future[ResultT]]]:
         batch: list[tuple[RowT, asyncio.Future[ResultT]]] = []
+        room = self._max_bytes
         while self._waiting and len(batch) < self._max_batch:
+            room -= self._waiting[0][0].size_bytes
+            if batch and room < 0:
+                break
             row, result = self._waiting.popleft()
             if not result.done():  # its submitter gave up before it left
                 batch.append((row, result))

@@ -12,9 +12,13 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 
 from shared.database.pool import Connection, Database, Queries
+from shared.database.stats import SETTLE_SHARD, count_ended
+from shared.domain.errors import UnavailableError
 from shared.domain.ids import first_id_at, record_time
+from shared.domain.states import EXECUTION, sources
 
-TABLES = ("executions", "api_requests", "log_lines")
+_EXECUTIONS = "executions"
+TABLES = (_EXECUTIONS, "api_requests", "log_lines")
 _LOCK = 0x7061_7274_6974_6E73
 _LOCK_WAIT = "5s"
 _DROP_WAIT = "2s"
@@ -27,7 +31,12 @@ async def ensure_partitions(db: Database, today: date, days_ahead: int = 2) -> l
 
 
 async def ensure_days(db: Database, days: Iterable[date]) -> list[str]:
-    """Make the partitions of these days that are missing; return their names."""
+    """
+    Make the partitions of these days that are missing; return their names.
+
+    Raises:
+        UnavailableError: somebody else holds the tables' locks, for longer than 5 s.
+    """
     wanted = {_name(table, day): (table, day) for table in TABLES for day in sorted(set(days))}
     if wanted.keys() <= set(await partitions(db)):
         return []
@@ -40,14 +49,18 @@ async def ensure_days(db: Database, days: Iterable[date]) -> list[str]:
             await _make(connection, name, *wanted[name])
         return sorted(missing)
 
-    return await db.in_transaction(work)
+    try:
+        return await db.in_transaction(work)
+    except asyncpg.LockNotAvailableError as error:
+        raise UnavailableError("the tables of records are locked by somebody else") from error
 
 
 async def drop_old_partitions(db: Database, keep_days: int, today: date | None = None) -> list[str]:
     """
     Drop the partitions of days older than ``keep_days`` before today; return the names of those dropped.
 
-    Dropping needs the table for itself for a moment. When a long read is in the way it is left for next time.
+    Dropping needs the table for itself for a moment. When a long read is in the way it is left for next time. An
+    execution that has not ended when its day is dropped counts as failed, so that the ledger stays in balance.
     """
     oldest = (today or datetime.now(UTC).date()) - timedelta(days=keep_days)
     old = [name for name in await partitions(db) if day_of(name) < oldest]
@@ -104,10 +117,30 @@ def _next(day: date) -> date:
 async def _drop(db: Database, name: str) -> bool:
     async def work(connection: Connection) -> None:
         await connection.execute(f"SET LOCAL lock_timeout = '{_DROP_WAIT}'")
-        await connection.execute(f"DROP TABLE IF EXISTS {name}")
+        # Two loggers may be at it: the second finds nothing, under the lock of the first.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        if name not in await partitions(connection):
+            return
+        if name.startswith(_EXECUTIONS):
+            await _count_unended(connection, name)
+        await connection.execute(f"DROP TABLE {name}")
 
     try:
         await db.in_transaction(work)
     except asyncpg.LockNotAvailableError:
         return False
     return True
+
+
+async def _count_unended(connection: Connection, name: str) -> None:
+    await connection.execute(
+        f"""
+        WITH ended AS (
+            UPDATE {name} SET status = 'failed' WHERE status = ANY($1::text[])
+            RETURNING function_id, status, duration_ms, started_at
+        )
+        {count_ended("ended", "$2::smallint")}
+        """,  # noqa: S608 - built from constants
+        sorted({*sources(EXECUTION, "refused"), *sources(EXECUTION, "interrupted")}),
+        SETTLE_SHARD,
+    )

@@ -6,8 +6,9 @@ import pytest
 
 from shared.database import executions, partitions
 from shared.database.pool import Database
+from shared.domain.errors import UnavailableError
 from shared.domain.ids import first_id_at, is_record_id
-from tests.integration.database.world import World
+from tests.integration.database.world import World, claim, success
 
 DAY = date(2026, 3, 1)
 
@@ -54,6 +55,18 @@ async def test_each_second_of_a_day_belongs_to_its_partition(bare: Database) -> 
     await bare.close()
 
 
+async def test_a_lock_that_somebody_keeps_does_not_hold_the_maker_for_ever(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "_LOCK_WAIT", "50ms")
+    async with db.transaction() as somebody:
+        await somebody.execute("LOCK TABLE log_lines IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(UnavailableError):
+            await partitions.ensure_days(db, [DAY])
+
+    assert len(await partitions.ensure_days(db, [DAY])) == 3
+
+
 async def test_a_broken_constraint_is_not_taken_for_a_missing_partition(db: Database) -> None:
     with pytest.raises(asyncpg.CheckViolationError) as caught:
         await db.execute(
@@ -86,6 +99,24 @@ async def test_old_partitions_are_dropped_with_their_rows_and_others_stay(db: Da
     assert today - timedelta(days=7) in map(partitions.day_of, await partitions.partitions(db))
     assert await executions.find_execution(db, kept) is not None
     assert await partitions.drop_old_partitions(db, 7) == []
+
+
+async def test_executions_that_never_ended_are_counted_as_failed_when_their_day_is_dropped(
+    db: Database, world: World
+) -> None:
+    old = datetime.now(UTC) - timedelta(days=8)
+    await partitions.ensure_days(db, [old.date()])
+    function = await world.function()
+    moved = [f"{first_id_at(old)[:8]}{number:016x}" for number in range(3)]
+    await executions.accept(db, [world.execution(function, id=each) for each in moved])
+    await executions.claim(db, [claim(moved[0]), claim(moved[1])])
+    await executions.settle(db, [success(moved[1])])
+
+    dropped = await asyncio.gather(*(partitions.drop_old_partitions(db, 7) for _ in range(3)))
+
+    assert "executions_p" + old.strftime("%Y%m%d") in {name for each in dropped for name in each}
+    [row] = await executions.ledger(db)
+    assert (row.accepted, row.completed, row.failed, row.queued, row.running) == (3, 1, 2, 0, 0)
 
 
 async def test_a_partition_that_is_being_read_is_left_for_next_time(

@@ -8,6 +8,14 @@ from shared.domain.errors import UnavailableError
 from tests.support.eventually import eventually
 
 
+class Row(int):
+    """A row that is as large as its number."""
+
+    @property
+    def size_bytes(self) -> int:
+        return self
+
+
 class Table:
     """Commits when it is let to; remembers the batches."""
 
@@ -15,7 +23,7 @@ class Table:
         self.batches: list[list[int]] = []
         self.open = asyncio.Event()
 
-    async def flush(self, rows: Sequence[int]) -> list[str]:
+    async def flush(self, rows: Sequence[Row]) -> list[str]:
         self.batches.append(list(rows))
         await self.open.wait()
         if 13 in rows:
@@ -27,9 +35,9 @@ async def test_rows_that_arrive_during_a_commit_go_together_in_the_next_one() ->
     table = Table()
     group = GroupCommit(table.flush)
     async with asyncio.TaskGroup() as tasks:
-        results = [tasks.create_task(group.submit(1))]
+        results = [tasks.create_task(group.submit(Row(1)))]
         await eventually(lambda: table.batches == [[1]])
-        results += [tasks.create_task(group.submit(row)) for row in (2, 3, 4)]
+        results += [tasks.create_task(group.submit(Row(row))) for row in (2, 3, 4)]
         await asyncio.sleep(0)
         table.open.set()
 
@@ -42,7 +50,7 @@ async def test_rows_of_one_turn_of_the_loop_are_one_batch() -> None:
     table.open.set()
     group = GroupCommit(table.flush)
 
-    await asyncio.gather(*(group.submit(row) for row in range(5)))
+    await asyncio.gather(*(group.submit(Row(row)) for row in range(5)))
 
     assert table.batches == [[0, 1, 2, 3, 4]]
 
@@ -52,9 +60,19 @@ async def test_a_batch_is_never_larger_than_its_bound() -> None:
     table.open.set()
     group = GroupCommit(table.flush, max_batch=2)
 
-    await asyncio.gather(*(group.submit(row) for row in range(5)))
+    await asyncio.gather(*(group.submit(Row(row)) for row in range(5)))
 
     assert table.batches == [[0, 1], [2, 3], [4]]
+
+
+async def test_large_rows_go_in_small_batches_and_a_very_large_one_alone() -> None:
+    table = Table()
+    table.open.set()
+    group = GroupCommit(table.flush, max_bytes=10)
+
+    await asyncio.gather(*(group.submit(Row(size)) for size in (6, 4, 1, 99, 5, 5)))
+
+    assert table.batches == [[6, 4], [1], [99], [5, 5]]
 
 
 async def test_a_batch_that_fails_fails_its_rows_and_no_others() -> None:
@@ -62,7 +80,7 @@ async def test_a_batch_that_fails_fails_its_rows_and_no_others() -> None:
     table.open.set()
     group = GroupCommit(table.flush, max_batch=2)
 
-    results = await asyncio.gather(*(group.submit(row) for row in (1, 13, 2)), return_exceptions=True)
+    results = await asyncio.gather(*(group.submit(Row(row)) for row in (1, 13, 2)), return_exceptions=True)
 
     assert [str(result) for result in results] == ["13", "13", "kept 2"]
 
@@ -71,13 +89,13 @@ async def test_too_many_waiting_rows_are_refused_at_once() -> None:
     table = Table()
     group = GroupCommit(table.flush, max_batch=1, max_waiting=2)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(group.submit(1))
+        tasks.create_task(group.submit(Row(1)))
         await eventually(lambda: table.batches == [[1]])
         for row in (2, 3):
-            tasks.create_task(group.submit(row))
+            tasks.create_task(group.submit(Row(row)))
         await asyncio.sleep(0)
         with pytest.raises(UnavailableError):
-            await group.submit(4)
+            await group.submit(Row(4))
         table.open.set()
 
     assert table.batches == [[1], [2], [3]]
@@ -87,8 +105,8 @@ async def test_a_submitter_that_gives_up_does_not_call_back_the_batch_of_the_oth
     table = Table()
     group = GroupCommit(table.flush)
     async with asyncio.TaskGroup() as tasks:
-        impatient = tasks.create_task(group.submit(1))
-        patient = tasks.create_task(group.submit(2))
+        impatient = tasks.create_task(group.submit(Row(1)))
+        patient = tasks.create_task(group.submit(Row(2)))
         await eventually(lambda: table.batches == [[1, 2]])
         impatient.cancel()
         await asyncio.wait([impatient])
@@ -101,13 +119,13 @@ async def test_a_row_whose_submitter_gave_up_before_it_left_is_not_committed() -
     table = Table()
     group = GroupCommit(table.flush)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(group.submit(1))
+        tasks.create_task(group.submit(Row(1)))
         await eventually(lambda: table.batches == [[1]])
-        impatient = tasks.create_task(group.submit(2))
+        impatient = tasks.create_task(group.submit(Row(2)))
         await asyncio.sleep(0)
         impatient.cancel()
         await asyncio.wait([impatient])
-        tasks.create_task(group.submit(3))
+        tasks.create_task(group.submit(Row(3)))
         await asyncio.sleep(0)
         table.open.set()
 
@@ -119,7 +137,7 @@ async def test_two_batches_may_be_on_their_way_when_that_is_allowed() -> None:
     group = GroupCommit(table.flush, max_batch=1, max_in_flight=2)
     async with asyncio.TaskGroup() as tasks:
         for row in (1, 2, 3):
-            tasks.create_task(group.submit(row))
+            tasks.create_task(group.submit(Row(row)))
         await eventually(lambda: table.batches == [[1], [2]])
         table.open.set()
 
@@ -129,7 +147,7 @@ async def test_two_batches_may_be_on_their_way_when_that_is_allowed() -> None:
 async def test_closing_leaves_nobody_waiting() -> None:
     table = Table()
     group = GroupCommit(table.flush, max_batch=1)
-    submitters = [asyncio.ensure_future(group.submit(row)) for row in (1, 2)]  # noqa: TID251 - awaited below
+    submitters = [asyncio.ensure_future(group.submit(Row(row))) for row in (1, 2)]  # noqa: TID251 - awaited below
     await eventually(lambda: table.batches == [[1]])
 
     await group.close()
@@ -138,4 +156,4 @@ async def test_closing_leaves_nobody_waiting() -> None:
     assert not waiting
     assert all(each.cancelled() for each in done)
     with pytest.raises(UnavailableError):
-        await group.submit(3)
+        await group.submit(Row(3))
