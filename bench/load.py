@@ -30,7 +30,7 @@ def wrk(
     url: str,
     *,
     connections: int,
-    seconds: float,
+    seconds: int,
     method: str = "GET",
     headers: dict[str, str] | None = None,
     body: str = "",

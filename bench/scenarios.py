@@ -18,8 +18,8 @@ from bench.machine import pss_mb
 from tests.support import backends, platform
 from tests.support.platform import API_KEY, ROOT, Platform
 
-WARM_UP_S = 3.0
-LOAD_S = 10.0
+WARM_UP_S = 3
+LOAD_S = 10
 FIRST_CALLS = 20
 MANY = 10_000
 ASYNC_DRAIN_S = 120.0

@@ -76,7 +76,7 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
         replica_id=new_replica_id("all-in-one"),
         db=db,
         bus=await open_bus(_bus(settings), health, stack),
-        packages=open_packages(settings, db),
+        packages=open_packages(settings, db, stack),
         health=health,
     )
     if not ports.bus.durable:

@@ -57,13 +57,15 @@ async def open_bus(bus: Bus, health: Health, stack: AsyncExitStack) -> Bus:
     return bus
 
 
-def open_packages(settings: Settings, db: Database) -> PackageStore:
+def open_packages(settings: Settings, db: Database, stack: AsyncExitStack) -> PackageStore:
     """Return the package store the settings ask for."""
     if settings.packages.s3_url is None:
         return PostgresPackageStore(db)
     from shared.packages.s3 import S3PackageStore  # noqa: PLC0415 - boto3 is 30 MB nobody else should pay for
 
-    return S3PackageStore(settings.packages)
+    store = S3PackageStore(settings.packages)
+    stack.push_async_callback(store.close)
+    return store
 
 
 async def connect(settings: Settings, service: str, stack: AsyncExitStack) -> Ports:
@@ -86,4 +88,4 @@ async def connect(settings: Settings, service: str, stack: AsyncExitStack) -> Po
     health = Health(service)
     db = await open_database(settings, settings.database.url.reveal(), health, stack)
     bus = await open_bus(RabbitBus(settings.bus.amqp_url.reveal(), replica_id=replica_id), health, stack)
-    return Ports(replica_id=replica_id, db=db, bus=bus, packages=open_packages(settings, db), health=health)
+    return Ports(replica_id=replica_id, db=db, bus=bus, packages=open_packages(settings, db, stack), health=health)

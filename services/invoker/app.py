@@ -42,6 +42,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     """Start an invoker on its ports; it is consuming when this returns."""
     functions = FunctionCache(ports.db)
     packages = PackageCache(ports.packages, settings.data.data_dir / "packages", max_bytes=PACKAGE_CACHE_BYTES)
+    stack.push_async_callback(packages.close)
 
     async def fetch(code: FunctionCode) -> Path:
         return await packages.fetch(code.package_sha256)
