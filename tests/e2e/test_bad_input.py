@@ -270,6 +270,7 @@ def lying_bomb() -> bytes:
         pytest.param(partial(with_entry, "a\\b.js"), id="backslash"),
         pytest.param(partial(with_entry, "a//b.js"), id="empty segment"),
         pytest.param(partial(with_entry, "n" * 300 + ".js"), id="long segment"),
+        pytest.param(partial(with_entry, "link", 0o120777, b"/etc/passwd"), id="link out"),
         pytest.param(bomb, id="bomb"),
         pytest.param(lying_bomb, id="lying bomb"),
         pytest.param(lambda: zipped({"index.js": FINE})[:-20], id="cut off"),
@@ -283,21 +284,6 @@ def test_an_unsafe_package_is_refused_whole(exh: httpx.Client, neo: httpx.Client
     assert (answer.status_code, answer.json()["code"]) == (400, 1401), answer.text
     assert answer.json()["message"]
     assert neo.get(f"/v1/functions/{name}").status_code == 404
-
-
-def test_a_symlink_in_a_package_never_reaches_the_function(functions: Functions) -> None:
-    package = with_entry("link", 0o120777, b"/etc/passwd")
-    code = (
-        "const fs = require('fs');"
-        "exports.handler = async () => ({ statusCode: 200, body: fs.existsSync(__dirname + '/link') ? 'there' : 'no' })"
-    )
-    buffer = io.BytesIO(package)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr("main.js", code)
-
-    name = functions.create_package(buffer.getvalue(), entryPoint="main.handler")
-
-    assert functions.call(name).text == "no"
 
 
 def test_a_body_over_fifty_megabytes_is_refused_early(exh: httpx.Client) -> None:

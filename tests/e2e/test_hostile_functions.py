@@ -32,7 +32,7 @@ def test_a_function_that_loops_for_ever_is_stopped_at_its_limit(functions: Funct
     assert (answer.status_code, answer.json()["code"]) == (400, 1406)
     assert answer.json()["runtimeError"]["name"] == "Sandbox.Timedout"
     assert "Task timed out after 3.00 seconds" in answer.json()["runtimeError"]["message"]
-    assert functions.call(name, "/next").json() == "fine"
+    assert functions.call(name, "/next").text == "fine"
 
 
 def test_a_python_function_that_loops_for_ever_is_stopped_too(functions: Functions) -> None:

@@ -12,8 +12,9 @@ RUN_ID = re.compile(r"\t([0-9a-f-]{36})\t")
 
 def logs_of(functions: Functions, name: str, path: str) -> list[str]:
     """Return the log lines of the one call of a path, once they are there."""
-    [record] = [record for record in functions.requests(name) if record["path"] == path]
-    lines = functions.request_logs(record["id"])
+    records = [record for record in functions.requests(name) if record["path"] == path]
+    assert len(records) == 1
+    lines = functions.request_logs(records[0]["id"])
     assert lines
     return [line.rstrip("\n") for line in lines]
 

@@ -27,7 +27,7 @@ def packaged_app(source: Path, *distributions: str) -> bytes:
 
 def _files(name: str) -> Iterator[tuple[str, Path]]:
     """Yield the files of a distribution that can be imported, and the metadata packages ask for at run time."""
-    importable = {top for top, owners in packages_distributions().items() if name in owners}
+    importable = {top for top, owners in packages_distributions().items() if name in map(str.lower, owners)}
     files = distribution(name).files
     assert files is not None, f"{name} does not list its files"
     for file in files:
