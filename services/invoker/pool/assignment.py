@@ -4,7 +4,8 @@ Which worker serves which call: the rules, and nothing that touches a process.
 A call takes an idle worker of its version. If its version has none at all one is started at once. If all are
 busy the call waits; every call that has waited longer than the patience lets one more worker be started, up to
 the caps. At the cap calls wait in order of arrival. When the cap of all workers is reached, the idle worker
-used longest ago makes room; when none is idle, the next one to be free does, if the waiting call is older.
+used longest ago makes room. When none is idle, the next one to be free does: for a version that has no worker
+from one that has several, else for the call that has waited longer.
 
 Starting and ending workers is left to the callbacks; ``offer``, ``start_failed`` and ``lost`` bring the news.
 """
@@ -155,7 +156,7 @@ class Assignment(Generic[S]):
         if start is not None:
             group.starting -= 1
             group.workers.add(worker)
-        if self._starved and self._makes_room(group):
+        if any(other.waiters for other in self._starved) and self._makes_room(group):
             self.lost(group, worker)
             self._retire(worker, KillReason.EVICTED)
             return
@@ -274,13 +275,23 @@ class Assignment(Generic[S]):
         return True
 
     def _makes_room(self, group: Group[S]) -> bool:
-        """Tell whether a worker that is free now must go for a version that has none and waits longer."""
-        oldest = min(starved.waits_since() for starved in self._starved)
-        return oldest + (_GRACE_S if group.waiters else 0.0) < min(group.waits_since(), time.monotonic())
+        """
+        Tell whether a worker of ``group`` that is free now must go for another version.
+
+        It must if its own version has no call for it. If it has, a version that has no worker at all comes
+        before one that has several, and otherwise the call that has waited longer comes first.
+        """
+        if not group.waiters:
+            return True
+        latest = time.monotonic() - _GRACE_S
+        return any(
+            other.waits_since() < (latest if other.size == 0 and len(group.workers) > 1 else group.waits_since() - _GRACE_S)
+            for other in self._starved
+        )
 
     def _after_loss(self, group: Group[S]) -> None:
         """There is room for one more: the version that waits longest gets it."""
-        for starved in sorted(self._starved, key=Group.waits_since):
+        for starved in sorted(self._starved, key=lambda each: (each.size > 0, each.waits_since())):
             if self.size >= self._max_workers:
                 break
             if starved.waiters:

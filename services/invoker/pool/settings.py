@@ -60,6 +60,8 @@ class EngineSettings:
     """How long a sandbox may take to say hello."""
     network: NetworkPolicy = NetworkPolicy.NONE
     minimum_level: SandboxLevel = SandboxLevel.LANDLOCK
+    levels: tuple[SandboxLevel, ...] = tuple(SandboxLevel)
+    """Rungs of the ladder that are tried at all, best first."""
     max_log_bytes: int = 6 * 1024 * 1024
     """Log text kept of one invocation; further lines are counted only."""
     max_line_bytes: int = 256 * 1024

@@ -28,7 +28,7 @@ from services.invoker.sandbox.rootfs import build_roots
 from services.invoker.sandbox.slots import Slots, place_package
 from services.invoker.sandbox.spawner import RequestTooLargeError, Spawner
 from services.invoker.sandbox.states import KillReason, WorkerState
-from services.invoker.sandbox.worker import Worker, WorkerLimits
+from services.invoker.sandbox.worker import NotHandedOverError, Worker, WorkerLimits
 from shared.domain.errors import PlatformError, StartFailedError, UnavailableError
 from shared.domain.outcome import Outcome, Timings
 from shared.process.supervise import Supervisor
@@ -38,6 +38,7 @@ _REFILL_AT_ONCE = 2
 _REFILL_AFTER_S = 0.03
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 _GONE_S = 5.0
+_TRIES = 3
 
 FetchPackage = Callable[[FunctionCode], Awaitable[Path]]
 NewsOfEnd = Callable[[Worker], None]
@@ -123,8 +124,9 @@ class Workshop:
         await self._spawner.close()
         if self._view is not None:
             self._view.close()
-        if self._slots is not None:
-            await asyncio.to_thread(self._slots.close)
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            await asyncio.to_thread(slots.close)
 
     def ready_cells(self) -> dict[str, int]:
         """Return how many stem cells wait, by family."""
@@ -143,6 +145,14 @@ class Workshop:
         """
         if code.family not in self.roots:
             raise StartFailedError(f"runtime {code.runtime} is not available on this machine", field="runtime")
+        for _ in range(_TRIES):
+            try:
+                return await self._specialise(code, request_id)
+            except NotHandedOverError:
+                continue
+        raise StartFailedError("sandboxes keep dying before they are given their function")
+
+    async def _specialise(self, code: FunctionCode, request_id: str) -> Made | FailedStart:
         began = time.monotonic()
         early = code.early_environment()
         cell = None if early or code.tmp_mb != self._settings.stem_tmp_mb else self._cell(code.family)
@@ -241,11 +251,7 @@ class Workshop:
             worker.slot.group.limit((code.memory_mb + code.tmp_mb + HEADROOM_MB) * MEGABYTE)
         root = self.ground.driver.task_root(worker.slot.slot)
         request = load_request(code, settings, root, request_id)
-        try:
-            outcome, spent_ms = await worker.load(request, code.memory_mb, code.timeout_s)
-        except OSError as error:
-            worker.end(KillReason.EXITED)
-            raise StartFailedError("the worker died before it was given its function") from error
+        outcome, spent_ms = await worker.load(request, code.memory_mb, code.timeout_s)
         done = Timings(
             worker_ms=timings.worker_ms, load_ms=timings.load_ms, init_ms=spent_ms, cold_start=True
         )
@@ -274,6 +280,8 @@ class Workshop:
         try:
             cell = await self._blank(family)
         except PlatformError as error:
+            if self._closing:
+                return
             delay = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
             self._failures += 1
             _log.warning("stem_cell_failed", family=family, reason=str(error), retry_s=delay)

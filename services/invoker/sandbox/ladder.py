@@ -185,8 +185,8 @@ async def climb(
     network, network_reason = usable_network(settings)
     drivers, failed = candidates(settings, view)
     for driver in drivers:
-        if not driver.level.at_least(settings.minimum_level):
-            break
+        if driver.level not in settings.levels or not driver.level.at_least(settings.minimum_level):
+            continue
         reason = await _try(driver, spawner, slot, root)
         if reason is None:
             if not driver.level.at_least(SandboxLevel.NO_PROC) and network is NetworkPolicy.INTERNET:

@@ -64,7 +64,7 @@ class Worker:
 
     __slots__ = (
         "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone", "_pidfd", "_process_gone",
-        "_reader", "_sandbox", "_socket", "_spawner", "_timer", "_unsent", "_wait", "checked_at", "failure", "group",
+        "_reader", "_sandbox", "_socket", "_spawner", "_timer", "_unread", "_unsent", "_wait", "checked_at", "failure", "group",
         "logs", "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
     )  # fmt: skip
 
@@ -91,6 +91,7 @@ class Worker:
         self._wait: _Wait | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = b""
+        self._unread = False
         self._socket: socket.socket | None = None
         self._log = -1
         self._pidfd = -1
@@ -125,13 +126,20 @@ class Worker:
         return (await self._until("", self._limits.start_s))[0]
 
     async def load(self, function: Mapping[str, Any], memory_mb: int, limit_s: float) -> tuple[Outcome | None, float]:
-        """Give a stem cell its function; return None and the milliseconds it took, or how it failed."""
+        """
+        Give a stem cell its function; return None and the milliseconds it took, or how it failed.
+
+        Raises:
+            NotHandedOverError: the worker died before the function reached it.
+        """
         self._move(WorkerEvent.LOAD)
         self.memory_mb = memory_mb
         self.note_kills()
         self.run_began = time.monotonic()
-        self._write(encode({"t": "load"}, orjson.dumps(function)))
-        return await self._until("", limit_s)
+        self._hand_over(encode({"t": "load"}, orjson.dumps(function)))
+        outcome, spent = await self._until("", limit_s)
+        self._check_handed_over(outcome)
+        return outcome, spent
 
     # Running.
 
@@ -152,15 +160,23 @@ class Worker:
         else:
             head = f'{{"t":"run","id":"{request_id}","ms":{milliseconds},"n":{len(event)}}}\n'
             frame = head.encode() + event
+        self._hand_over(frame)
+        outcome, spent = await self._until(request_id, limit_s)
+        assert outcome is not None
+        self._check_handed_over(outcome)
+        self.ran += 1
+        return outcome, spent
+
+    def _hand_over(self, frame: bytes) -> None:
         try:
             self._write(frame)
         except OSError as error:
             self.end(KillReason.EXITED)
             raise NotHandedOverError from error
-        outcome, spent = await self._until(request_id, limit_s)
-        assert outcome is not None
-        self.ran += 1
-        return outcome, spent
+
+    def _check_handed_over(self, outcome: Outcome | None) -> None:
+        if self._unread and isinstance(outcome, Crashed):
+            raise NotHandedOverError
 
     async def _until(self, request_id: str, limit_s: float) -> tuple[Outcome | None, float]:
         """Wait for the answer to what was just sent; a caller that gives up takes the worker with it."""
@@ -205,6 +221,10 @@ class Worker:
             data = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
             return
+        except ConnectionResetError:
+            # The kernel says so when the other end closed with something unread: our last frame, or a part of it.
+            self._unread = True
+            data = b""
         except OSError:
             data = b""
         if not data:

@@ -27,7 +27,7 @@ function splitHandler(text) {
   return { folder: text.slice(0, text.length - base.length), module: match[1], exported: match[2] };
 }
 
-// The file a module name means; null leaves it to Node's own rules (directories, packages).
+// The file a module name means; null when it is none: it may be a directory or a package then.
 function findFile(root, folder, name) {
   const plain = path.resolve(root, folder, name);
   for (const extension of ['', '.js', '.mjs', '.cjs']) {
@@ -49,11 +49,19 @@ function isModule(file) {
   }
 }
 
+function resolveByName(name, folder) {
+  try {
+    return require.resolve(`./${name}`, { paths: [folder] });
+  } catch {
+    return require.resolve(name, { paths: [folder] });
+  }
+}
+
 async function loadModule(root, { folder, module: name }) {
   const file = findFile(root, folder, name);
   try {
     if (file !== null && isModule(file)) return await import(pathToFileURL(file).href);
-    return require(file ?? require.resolve(name, { paths: [path.resolve(root, folder)] }));
+    return require(file ?? resolveByName(name, path.resolve(root, folder)));
   } catch (error) {
     if (error instanceof SyntaxError) throw runtimeError('Runtime.UserCodeSyntaxError', String(error), error);
     if (error?.code === 'MODULE_NOT_FOUND' || error?.code === 'ERR_MODULE_NOT_FOUND') {

@@ -1,0 +1,1 @@
+"""The execution engine on this machine's real sandboxes."""

@@ -1,0 +1,24 @@
+"""Engines for the tests: one directory of root file systems for the whole session, one pool a test."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.engine.engine import Engine, make_directory, running_engine
+
+
+@pytest.fixture(scope="session")
+def engine_directory() -> Iterator[Path]:
+    """Return where this session's engines keep their files."""
+    directory = make_directory("tidemill-engine-")
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+async def engine(engine_directory: Path) -> AsyncIterator[Engine]:
+    """Return a running engine with one Node.js stem cell."""
+    async with running_engine(engine_directory) as running:
+        yield running
