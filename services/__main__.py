@@ -74,7 +74,7 @@ Create a function, call it, see what happened:
 
 curl -s {address}/v1/functions {key} -d '{{"name":"hello","runtime":"node18","code":"{code}"}}'
 curl -s {address}/v1/functions/hello/invoke {key} -d '{{"params":{{"name":"miller"}}}}'
-curl -s {address}/v1/functions/hello/executions {key}
+curl -s {address}/v1/functions/hello {key}
 
 Ctrl-C stops it; everything is kept for the next start.
 """
