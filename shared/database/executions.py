@@ -8,6 +8,7 @@ runs are recorded, and all reading, is in ``execution_records.py``; which comman
 ``dispatches.py``.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +54,7 @@ __all__ = [
     "undispatched",
 ]
 
+_LONGEST_KEY = 500
 HOLDER_SILENT_S = 15.0
 """A holder of leases that was not heard of for so long is taken for dead."""
 
@@ -203,7 +205,7 @@ async def _accept(db: Database, new: Sequence[NewExecution]) -> list[AcceptedExe
         [stored_bytes(row.params) for row in fresh],
         [row.created_by_user for row in fresh],
         [row.created_by_application for row in fresh],
-        [storable_or_none(row.idempotency_key) for row in fresh],
+        [_key(row.idempotency_key) for row in fresh],
         ACCEPT_SHARD,
     )
     became = {row["id"]: row for row in rows}
@@ -219,6 +221,13 @@ def _first_with_key(new: Sequence[NewExecution]) -> dict[str, NewExecution]:
         else firsts.setdefault((row.environment_id, row.idempotency_key), row)
         for row in new
     }
+
+
+def _key(key: str | None) -> str | None:
+    """Return a key as it is kept: a long one by its digest, because an index takes no long ones."""
+    if key is None or len(key) <= _LONGEST_KEY:
+        return storable_or_none(key)
+    return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _accepted(own_id: str, row: Row) -> AcceptedExecution:

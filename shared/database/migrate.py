@@ -37,12 +37,16 @@ def head() -> str:
 
 async def is_current(dsn: str) -> bool:
     """
-    Tell whether the database has this code's schema.
+    Tell whether the database has this code's schema, or a later one.
+
+    Migrations first add and remove only a release later, so a process may start again while its successor's schema
+    is there already.
 
     Raises:
         UnavailableError: it cannot be reached.
     """
-    return await _revision(dsn) == head()
+    revision = await _revision(dsn)
+    return revision is not None and revision >= head()
 
 
 async def migrate(dsn: str, *, deadline_s: float = 120.0) -> None:

@@ -83,6 +83,17 @@ async def test_an_idempotency_key_counts_in_one_environment_only(db: Database, w
     assert [each.is_new for each in await executions.accept(db, [here, elsewhere])] == [True, True]
 
 
+async def test_an_idempotency_key_may_be_long_and_odd(db: Database, world: World) -> None:
+    function = await world.function()
+    keys = ["k" * 500, "k" * 501, "k" * 100_000, "nul \0", "half \ud800", "ü" * 500, ""]
+
+    first = await executions.accept(db, [world.execution(function, idempotency_key=key) for key in keys])
+    again = await executions.accept(db, [world.execution(function, idempotency_key=key) for key in keys])
+
+    assert len({each.id for each in first}) == len(keys)
+    assert [each.id for each in again] == [each.id for each in first]
+
+
 async def test_an_idempotency_key_used_by_many_at_once_makes_one_execution(db: Database, world: World) -> None:
     function = await world.function()
     batches = [[world.execution(function, idempotency_key=f"k{number}") for number in range(3)] * 2 for _ in range(8)]

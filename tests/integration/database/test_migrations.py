@@ -72,6 +72,17 @@ async def test_a_migrated_database_is_current_and_migrating_it_again_changes_not
     assert await described(empty_database_url) == before
 
 
+async def test_a_process_starts_on_the_schema_of_its_successor(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    finally:
+        await connection.close()
+
+    assert await migrate.is_current(database_url)
+    await migrate.migrate(database_url)
+
+
 async def test_processes_that_migrate_at_once_do_not_disturb_each_other(empty_database_url: str) -> None:
     await asyncio.gather(*(migrate.migrate(empty_database_url) for _ in range(3)))
 
