@@ -55,7 +55,8 @@ _MEANING = {
     SandboxLevel.FULL: "",
     SandboxLevel.NO_PROC: "functions see an empty /proc: process.memoryUsage().rss and os.cpus() do not work in them",
     SandboxLevel.LANDLOCK: (
-        "functions share the host's process and network namespaces; the size of /tmp is not limited"
+        "functions share the host's process and network namespaces; /tmp is elsewhere (TMPDIR) and its size is not "
+        "limited; they can start no programs of the host, /bin/sh included"
     ),
     SandboxLevel.NONE: "functions can read whatever the invoker's user can: run only code you trust",
 }

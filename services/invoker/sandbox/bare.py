@@ -3,7 +3,7 @@ The driver without namespaces: Landlock, or nothing but limits and the system ca
 
 The program is started through the root's own dynamic loader, so it uses the same files as elsewhere, at their
 place on the host. What is missing against bubblewrap: a pid namespace (what a worker leaves behind is hunted by
-the spawner), a size limit on the temporary directory, a loopback of its own. Without ``network`` the filter
+the spawner), a size limit on the temporary directory, a loopback of its own, a shell to start programs with. Without ``network`` the filter
 allows no internet sockets at all, because Landlock does not stop UDP.
 """
 
@@ -16,6 +16,7 @@ from services.invoker.pool.settings import SandboxLevel
 from services.invoker.sandbox.driver import SandboxSpec, Slot
 from services.invoker.sandbox.limits import NICE, OOM_SCORE, process_limits
 
+_NAME_SERVICE = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
@@ -38,6 +39,8 @@ class Bare:
         confine: dict[str, Any] = {"filter": self.visible(self.filter_file)}
         if self.level is SandboxLevel.LANDLOCK:
             confine["readable"] = [root, self.visible(spec.slot.directory)]
+            if self.network:
+                confine["readable"] += [each for each in _NAME_SERVICE if Path(each).exists()]
             confine["writable"] = [self.temporary(spec.slot), *_DEVICES]
             confine["network"] = self.network
         return {
@@ -47,7 +50,12 @@ class Bare:
                 *(loader, "--library-path", f"{root}{spec.root.library_directory}"),
                 *("--argv0", f"{root}{program}", f"{root}{program}", *arguments),
             ],
-            "environment": {**spec.environment, "TMPDIR": self.temporary(spec.slot), "HOME": self.temporary(spec.slot)},
+            # The host's own /etc cannot be read, and OpenSSL takes that for a fault.
+            "environment": {
+                "OPENSSL_CONF": f"{root}/etc/ssl/openssl.cnf",
+                "SSL_CERT_FILE": f"{root}/etc/ssl/cert.pem",
+                **spec.environment,
+            },
             "confine": confine,
             "cgroups": list(spec.slot.cgroup_files),
             "uid": spec.slot.uid,

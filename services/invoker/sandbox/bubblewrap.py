@@ -66,6 +66,8 @@ class Bubblewrap:
         }
         if self.network is NetworkPolicy.INTERNET:
             made["slirp"] = [str(self.slirp4netns), "-c", "-m", "65520", "--disable-host-loopback"]
+            if spec.slot.uid is not None:  # as root the helper gives up its own rights once it is set up
+                made["slirp"] += ["--enable-sandbox", "--enable-seccomp"]
             made["reject"] = [list(each) for each in REJECTED_NETWORKS]
         return made
 

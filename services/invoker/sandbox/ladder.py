@@ -14,7 +14,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy, SandboxLevel
@@ -188,6 +188,13 @@ async def climb(
         if driver.level not in settings.levels or not driver.level.at_least(settings.minimum_level):
             continue
         reason = await _try(driver, spawner, slot, root)
+        if reason is not None and isinstance(driver, Bubblewrap) and network is NetworkPolicy.INTERNET:
+            # Is it the sandbox that fails, or only its network?
+            offline = replace(driver, network=NetworkPolicy.NONE)
+            if await _try(offline, spawner, slot, root) is None:
+                return Ground(
+                    driver=offline, failed=tuple(failed), network=NetworkPolicy.NONE, network_reason=reason
+                )
         if reason is None:
             if not driver.level.at_least(SandboxLevel.NO_PROC) and network is NetworkPolicy.INTERNET:
                 network, network_reason = NetworkPolicy.NONE, "without network namespaces only none or host is possible"

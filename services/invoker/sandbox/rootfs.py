@@ -25,7 +25,7 @@ from services.invoker.pool.settings import EngineSettings, NetworkPolicy
 from services.invoker.sandbox.driver import RootFilesystem
 from shared.process.supervise import CannotStartError
 
-_BUILDER = 3
+_BUILDER = 4
 """Raised when this module makes roots in another way."""
 _RUNTIMES = Path(__file__).resolve().parents[1] / "runtimes"
 _MOUNT_POINTS = ("proc", "dev", "tmp", "var", "opt", "etc", "bin", "usr/bin", "usr/lib", "runtime")
@@ -293,8 +293,10 @@ def _add_etc(root: Path, network: NetworkPolicy) -> None:
         "group": "root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n",
         "hosts": "127.0.0.1 localhost\n::1 localhost\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "ssl/openssl.cnf": "",
         "resolv.conf": Path("/etc/resolv.conf").read_text("utf-8") if name_server is None else name_server,
     }
+    (etc / "ssl").mkdir()
     for name, text in texts.items():
         (etc / name).write_text(text, "utf-8")
         (etc / name).chmod(0o644)

@@ -1,0 +1,144 @@
+"""What each rung of the ladder still keeps, and what is said about it."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.invoker.pool.settings import SandboxLevel
+from services.invoker.sandbox.landlock import version
+from services.invoker.sandbox.ladder import NoSandboxError
+from shared.domain.outcome import Crashed, OutOfMemory, Raised, Returned, TimedOut
+from tests.integration.engine.engine import Engine, running_engine
+from tests.integration.engine.test_isolation import LOOK
+from tests.support.eventually import eventually
+
+PY = "python3.11"
+
+
+@pytest.fixture(params=["no-proc", "landlock", "none"])
+async def lower(request: pytest.FixtureRequest, engine_directory: Path) -> AsyncIterator[Engine]:
+    """Return an engine on a lower rung."""
+    level = SandboxLevel(request.param)
+    if level is SandboxLevel.LANDLOCK and version() == 0:
+        pytest.fail("this kernel has no Landlock: run the tests where it is enabled")
+    async with running_engine(engine_directory, levels=(level,), minimum_level=SandboxLevel.NONE) as engine:
+        assert engine.pool.level() is level
+        yield engine
+
+
+async def test_functions_run_on_every_rung(lower: Engine) -> None:
+    node = lower.deploy("exports.handler = async (e) => { console.log('said'); return [e.x, require('fs').readFileSync(__filename).length > 0]; };")
+    python = lower.deploy("import ssl, sqlite3\ndef handler(e, c):\n    print('said')\n    return [e['x'], True]\n", runtime=PY)
+    for code in (node, python):
+        report = await lower.invoke(code, {"x": 1})
+        assert Returned(result=report.outcome.result) == report.outcome  # type: ignore[union-attr]
+        assert ["said"] == [line.text for line in report.logs]
+
+
+async def test_the_temporary_directory_works_on_every_rung(lower: Engine) -> None:
+    source = "import tempfile, os\ndef handler(e, c):\n    with tempfile.NamedTemporaryFile('w+') as f:\n        f.write('x'); f.flush(); return [os.path.exists(f.name), os.environ['TMPDIR'] in f.name]\n"
+
+    assert [True, True] == await lower.result(lower.deploy(source, runtime=PY))
+
+
+async def test_limits_hold_on_every_rung(lower: Engine) -> None:
+    loop = await lower.invoke(lower.deploy("exports.handler = () => { for (;;); };", timeout_s=0.4))
+    hog = await lower.invoke(lower.deploy("def handler(e, c):\n    a = []\n    while True: a.append(bytearray(b'x') * (1 << 20))\n", runtime=PY))
+    crash = await lower.invoke(lower.deploy("exports.handler = () => process.exit(3);"))
+
+    assert TimedOut(limit_s=0.4) == loop.outcome
+    assert OutOfMemory(limit_mb=128) == hog.outcome
+    assert Crashed(exit_code=3) == crash.outcome
+
+
+async def test_the_whole_tree_goes_on_every_rung(lower: Engine) -> None:
+    marker = f"leftover-{os.getpid()}-{lower.pool.level()}"
+    source = f"""const {{ spawn }} = require('child_process');
+    exports.handler = () => {{
+      for (let n = 0; n < 3; n++) spawn('/bin/sh', ['-c', 'while :; do :; done # {marker}'], {{ detached: true, stdio: 'ignore' }}).unref();
+      return new Promise((r) => setTimeout(r, 60000));
+    }};"""
+    if lower.pool.level() is SandboxLevel.LANDLOCK:
+        source = source.replace("spawn('/bin/sh', ['-c', ", "spawn(process.execPath, ['-e', ").replace("while :; do :; done #", "for(;;); //")
+    await lower.invoke(lower.deploy(source, timeout_s=0.7))
+    await eventually(lambda: lower.pool.stats().ended.get("timed_out") == 1)
+
+    assert not [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if marker.encode() in _read(entry)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+async def test_the_filter_and_privileges_hold_on_every_rung(lower: Engine) -> None:
+    errno = "(lambda libc: '0' if {call} >= 0 else errno.errorcode[ctypes.get_errno()])(ctypes.CDLL(None, use_errno=True))"
+    answers = await lower.result(
+        lower.deploy(LOOK, runtime=PY),
+        {
+            "unshare": errno.format(call="libc.unshare(0x10000000)"),
+            "ptrace": errno.format(call="libc.ptrace(0, 0, 0, 0)"),
+            "uid": "os.geteuid()",
+        },
+    )
+
+    assert (answers["unshare"], answers["ptrace"]) == ("EPERM", "EPERM")
+    assert answers["uid"] != 0
+
+
+async def test_landlock_keeps_files_processes_and_the_network_away(engine_directory: Path) -> None:
+    async with running_engine(engine_directory, levels=(SandboxLevel.LANDLOCK,)) as engine:
+        import socket
+
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            target = listening.getsockname()
+            questions = {
+                "passwd": "read('/etc/passwd')",
+                "environ": f"read('/proc/{os.getpid()}/environ')",
+                "tmp": "write('/tmp/landlock-escape')",
+                "task": "write(__file__)",
+                "slots": "[os.path.isdir(d) and os.access(d, os.R_OK) for d in glob.glob(os.path.dirname(os.path.dirname(os.path.dirname(os.getcwd()))) + '/*')]",
+                "kill": f"(lambda libc: errno.errorcode[ctypes.get_errno()] if libc.kill({os.getpid()}, 0) else 'killed')(ctypes.CDLL(None, use_errno=True))",
+            }
+            answers = await engine.result(engine.deploy(LOOK, runtime=PY), questions)
+            connect = await engine.invoke(engine.deploy(f"import socket\ndef handler(e, c): socket.create_connection({target!r})", runtime=PY))
+
+    assert answers["passwd"] == answers["environ"] == answers["tmp"] == "EACCES"
+    assert answers["task"] in {"EACCES", "EROFS"}
+    assert not any(answers["slots"])
+    assert answers["kill"] == "EPERM"
+    assert isinstance(connect.outcome, Raised)
+    assert connect.outcome.name in {"OSError", "PermissionError"}
+
+
+async def test_nothing_weaker_than_the_minimum_is_used(engine_directory: Path) -> None:
+    with pytest.raises(NoSandboxError) as caught:
+        async with running_engine(engine_directory, bwrap=Path("/bin/false"), minimum_level=SandboxLevel.NO_PROC):
+            pass  # pragma: no cover - it does not start
+
+    assert "no sandbox of level no-proc or better" in str(caught.value)
+    assert not list(engine_directory.glob("run-*"))
+
+
+async def test_a_lower_rung_is_told_with_its_meaning_and_fix(engine_directory: Path) -> None:
+    async with running_engine(engine_directory, bwrap=Path("/bin/false")) as engine:
+        description = engine.pool.describe()
+
+    assert description.level is SandboxLevel.LANDLOCK
+    (weakness,) = [finding for finding in description.weaknesses if finding.topic == "sandbox"]
+    assert weakness.missing
+    assert weakness.meaning
+    assert weakness.fix
+    assert "sandbox landlock" in description.summary()
+    assert weakness.fix in description.text()
+
+
+async def test_the_best_rung_has_no_weakness(engine: Engine) -> None:
+    description = engine.pool.describe()
+
+    assert description.level is SandboxLevel.FULL
+    assert not [finding for finding in description.weaknesses if finding.topic in {"sandbox", "runtimes"}]
