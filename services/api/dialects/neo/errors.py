@@ -45,6 +45,14 @@ _FAILURES: Mapping[str, str] = {
     "refused": "NotRunError",
 }
 
+_RAISED: Mapping[str, str] = {
+    "Runtime.HandlerNotFound": "TypeError",
+    "Runtime.MarshalError": "TypeError",
+    "Runtime.UserCodeSyntaxError": "SyntaxError",
+    # Lambda names a thrown value that is no Error by its type; here it is an Error.
+    **dict.fromkeys(("string", "number", "bigint", "boolean", "symbol", "undefined", "object", "function"), "Error"),
+}
+
 
 def render(error: PlatformError) -> web.Response:
     """Return a platform error as this dialect's answer."""
@@ -81,7 +89,7 @@ def render_failure(failure: Failure, execution_id: str) -> web.Response:
 def describe(failure: Failure) -> dict[str, str]:
     """Return name, message and stack of a failed run, for an answer and for its record alike."""
     return {
-        "name": _FAILURES.get(failure.kind, failure.name),
+        "name": _FAILURES.get(failure.kind) or _RAISED.get(failure.name, failure.name),
         "message": _message(failure),
         "stack": failure.stack,
     }

@@ -104,6 +104,8 @@ def test_a_syntax_error_is_told_as_the_compiler_told_it() -> None:
     ("failure", "name", "message"),
     [
         (Failure(kind="raised", name="TypeError", message="boom"), "TypeError", "boom"),
+        (Failure(kind="raised", name="string", message="thrown text"), "Error", "thrown text"),
+        (Failure(kind="raised", name="Runtime.HandlerNotFound", message="exports 5"), "TypeError", "exports 5"),
         (
             Failure(kind="timed_out", name="Sandbox.Timedout", limit=1.0),
             "TimeoutError",
