@@ -151,7 +151,7 @@ class Front:
         response = dialect.render_error(shown, request)
         if "allow" in shown.fields:
             response.headers["Allow"] = str(shown.fields["allow"])
-        if not request.content.at_eof():
+        if not request.content.is_eof():
             # What the caller still sends of a refused body is not read: the connection ends with this answer.
             response.force_close()
         return response

@@ -186,6 +186,19 @@ async def test_what_is_not_http_is_answered_400_and_is_no_incident(
     assert (await api.http.get("/v1/functions")).status_code == 200
 
 
+async def test_a_refusal_does_not_cost_the_connection(api: Running) -> None:
+    reader, writer = await asyncio.open_connection("localhost", api.api.port)
+    for _ in range(3):
+        writer.write(head("/v1/functions/none/invoke", "Content-Length: 2") + b"{}")
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        assert answer.startswith(b"HTTP/1.1 404")
+        assert b"function_not_found" in body
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_client_that_asks_first_is_told_to_continue(api: Running) -> None:
     await create(api)
     reader, writer = await asyncio.open_connection("localhost", api.api.port)
