@@ -68,6 +68,8 @@ class LogCollector:
             if not self._cutting:
                 self._keep(self._partial, now_ms)
             self._partial, self._cutting = b"", True
+        if self._kept_bytes >= self._max_bytes and not self._cutting:
+            self.tail, self._unfinished, self._partial = self._partial, bool(self._partial), b""
 
     def take(self, now_ms: int) -> tuple[tuple[LogLine, ...], int]:
         """Return the lines so far, an unfinished one included, and how many were dropped; start anew."""
@@ -85,7 +87,12 @@ class LogCollector:
         return recent or encoded in self._partial or encoded in self.tail
 
     def _count(self, data: bytes) -> None:
-        """Past the bound: count the lines and forget them."""
+        """Past the bound: count the lines and forget them; what is left of a line that was cut is no line."""
+        if self._cutting:
+            _, newline, data = data.partition(b"\n")
+            self._cutting = not newline
+        if not data:
+            return
         self._dropped += data.count(b"\n")
         self._unfinished = not data.endswith(b"\n")
         self.tail = (self.tail + data)[-_TAIL_BYTES:]
