@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import services.api.app
 import services.deployer.app
@@ -24,6 +25,7 @@ from shared.crypto.passwords import hash_password
 from shared.crypto.tokens import sha256_hex, shown_prefix
 from shared.database import accounts, executions, migrate
 from shared.database.accounts import AdminCredentials
+from shared.database.partitions import ensure_partitions
 from shared.database.pool import Database
 from shared.process.embedded_postgres import EmbeddedPostgres
 from shared.process.health import Health
@@ -121,6 +123,8 @@ async def prepare_database(dsn: str, credentials: Credentials) -> None:
     await migrate.migrate(dsn)
     db = await Database.connect(dsn, max_size=1)
     try:
+        # Work may be accepted before a logger is there to make the partitions of the day.
+        await ensure_partitions(db, datetime.now(UTC).date())
         await _ensure_first_account(db, credentials)
     finally:
         await db.close()

@@ -107,7 +107,11 @@ class ExecutionRunner:
         while True:
             try:
                 return await self._invoker.run(
-                    function, claimed.id, claimed.params, function.version.spec.timeout_s + LEASE_MARGIN_S / 2
+                    function,
+                    claimed.kind,
+                    claimed.id,
+                    claimed.params,
+                    function.version.spec.timeout_s + LEASE_MARGIN_S / 2,
                 )
             except (ThrottledError, UnavailableError):
                 if time.monotonic() >= give_up_at:

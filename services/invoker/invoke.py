@@ -9,14 +9,16 @@ wrong travels as a ``Failure``; what we could not do travels as an ``ErrorRecord
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.invoker import api_response
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from shared.database.function_cache import FunctionCache
 from shared.domain.errors import PlatformError
+from shared.domain.execution import ExecutionKind
 from shared.domain.function import Convention, Function
-from shared.domain.outcome import Failure, Report, Returned, failure_of
+from shared.domain.outcome import Failure, Oversized, Report, Returned, failure_of
 from shared.messages.messages import (
     ApiAnswer,
     ApiRequestFinished,
@@ -28,6 +30,10 @@ from shared.messages.messages import (
 
 API_FAILURE_STATUS = 400
 """What a failed call of an API function answers, whatever failed (contracts/extrahorizon.md section 5)."""
+
+
+NEO_RESULT_BYTES = 1 << 20
+"""The largest result of a run asked for through Neo (contracts/neo.md section 3.6); the engine allows 6 MiB."""
 
 
 class Invoker:
@@ -43,7 +49,11 @@ class Invoker:
         try:
             function = await self._functions.get(command.function_id, revision=command.revision)
             report = await self.run(
-                function, command.record_id, command.payload, (command.expires_at_ms - _now_ms()) / 1000
+                function,
+                command.kind,
+                command.record_id,
+                command.payload,
+                (command.expires_at_ms - _now_ms()) / 1000,
             )
         except PlatformError as error:
             return self._refuse(command, error)
@@ -51,9 +61,9 @@ class Invoker:
             return self._answer_api_call(command, function, report)
         return self._answer_execution(command, function, report)
 
-    async def run(self, function: Function, record_id: str, event: bytes, deadline_s: float) -> Report:
+    async def run(self, function: Function, kind: str, record_id: str, event: bytes, deadline_s: float) -> Report:
         """Run a function once on an event; raise ``PlatformError`` when it could not be started."""
-        return await self._pool.invoke(
+        report = await self._pool.invoke(
             code_of(function),
             Invocation(
                 request_id=str(uuid.uuid4()),
@@ -62,6 +72,7 @@ class Invoker:
                 context=_neo_context(record_id) if function.version.spec.convention is Convention.NEO else {},
             ),
         )
+        return _bounded(report, NEO_RESULT_BYTES) if kind == ExecutionKind.NEO else report
 
     def _answer_api_call(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
         failure = failure_of(report.outcome)
@@ -91,6 +102,13 @@ class Invoker:
         """
         now = _now_ms()
         return InvocationReply(record_id=command.record_id, error=error.record(), started_at_ms=now, finished_at_ms=now)
+
+
+def _bounded(report: Report, limit_bytes: int) -> Report:
+    """Return the report, its result refused if it is larger than the dialect takes."""
+    if not isinstance(report.outcome, Returned) or len(report.outcome.result) <= limit_bytes:
+        return report
+    return replace(report, outcome=Oversized(size_bytes=len(report.outcome.result), limit_bytes=limit_bytes))
 
 
 def code_of(function: Function) -> FunctionCode:

@@ -283,9 +283,9 @@ class Assignment(Generic[S]):
         """
         if not group.waiters:
             return True
-        latest = time.monotonic() - _GRACE_S
+        now, several = time.monotonic(), len(group.workers) > 1
         return any(
-            other.waits_since() < (latest if other.size == 0 and len(group.workers) > 1 else group.waits_since() - _GRACE_S)
+            other.waits_since() + _GRACE_S < (now if several and other.size == 0 else group.waits_since())
             for other in self._starved
         )
 

@@ -132,9 +132,7 @@ class WorkerPool:
                 limit=settings.event_limit_bytes,
             )
         if self._in_flight[code.function_id] >= settings.max_in_flight_per_function:
-            raise ThrottledError(
-                "too many calls of this function at once", limit=settings.max_in_flight_per_function
-            )
+            raise ThrottledError("too many calls of this function at once", limit=settings.max_in_flight_per_function)
         if self._assignment.waiting >= settings.max_waiting:
             raise UnavailableError("too many calls are waiting on this invoker")
 

@@ -242,9 +242,7 @@ class Workshop:
             worker.end(KillReason.NOT_STARTED)
             raise StartFailedError(f"the package cannot be placed in the sandbox: {error}") from error
 
-    async def _load(
-        self, worker: Worker, code: FunctionCode, request_id: str, timings: Timings
-    ) -> Made | FailedStart:
+    async def _load(self, worker: Worker, code: FunctionCode, request_id: str, timings: Timings) -> Made | FailedStart:
         assert self.ground is not None
         settings = self._settings
         if worker.slot.group is not None:
@@ -252,9 +250,7 @@ class Workshop:
         root = self.ground.driver.task_root(worker.slot.slot)
         request = load_request(code, settings, root, request_id)
         outcome, spent_ms = await worker.load(request, code.memory_mb, code.timeout_s)
-        done = Timings(
-            worker_ms=timings.worker_ms, load_ms=timings.load_ms, init_ms=spent_ms, cold_start=True
-        )
+        done = Timings(worker_ms=timings.worker_ms, load_ms=timings.load_ms, init_ms=spent_ms, cold_start=True)
         if outcome is None:
             return Made(worker=worker, timings=done)
         lines, dropped = worker.logs.take(time.time_ns() // 1_000_000)

@@ -247,9 +247,7 @@ def detect(
                 reasons.append(f"v2: {error.strerror} ({error.filename})")
     parents: dict[str, Path] = {}
     for controller in ("memory", "pids", "cpu"):
-        root = next(
-            (Path(f[1]) for f in mounted if f[2] == "cgroup" and controller in f[3].split(",")), None
-        )
+        root = next((Path(f[1]) for f in mounted if f[2] == "cgroup" and controller in f[3].split(",")), None)
         parent = None if root is None else _writable(root, paths.get(controller, "/"))
         if parent is not None:
             parents[controller] = parent

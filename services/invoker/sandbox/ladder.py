@@ -124,9 +124,7 @@ def make_view(engine: Path) -> View:
     return View(engine, place_for)
 
 
-def candidates(
-    settings: EngineSettings, view: Callable[[Path], str]
-) -> tuple[Sequence[SandboxDriver], list[Rung]]:
+def candidates(settings: EngineSettings, view: Callable[[Path], str]) -> tuple[Sequence[SandboxDriver], list[Rung]]:
     """Return the drivers worth trying, best first, and the rungs that need no trial."""
     failed: list[Rung] = []
     drivers: list[SandboxDriver] = []
@@ -192,9 +190,7 @@ async def climb(
             # Is it the sandbox that fails, or only its network?
             offline = replace(driver, network=NetworkPolicy.NONE)
             if await _try(offline, spawner, slot, root) is None:
-                return Ground(
-                    driver=offline, failed=tuple(failed), network=NetworkPolicy.NONE, network_reason=reason
-                )
+                return Ground(driver=offline, failed=tuple(failed), network=NetworkPolicy.NONE, network_reason=reason)
         if reason is None:
             if not driver.level.at_least(SandboxLevel.NO_PROC) and network is NetworkPolicy.INTERNET:
                 network, network_reason = NetworkPolicy.NONE, "without network namespaces only none or host is possible"

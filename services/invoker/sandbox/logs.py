@@ -115,9 +115,7 @@ def parse_line(line: bytes, now_ms: int) -> LogLine:
     if message[10:11] == "T" and message[23:25] == "Z\t":
         parts = message.split("\t", _NODE_FIELDS - 1)
         if len(parts) == _NODE_FIELDS and len(parts[1]) == _ID_LENGTH and (level := _level(parts[2])):
-            return LogLine(
-                timestamp_ms=_milliseconds(parts[0], now_ms), level=level, message=message, text=parts[3]
-            )
+            return LogLine(timestamp_ms=_milliseconds(parts[0], now_ms), level=level, message=message, text=parts[3])
     return LogLine(timestamp_ms=now_ms, level="info", message=message, text=message)
 
 

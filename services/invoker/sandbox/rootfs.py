@@ -167,9 +167,7 @@ def _ask_python(settings: EngineSettings) -> _Python:
     if done.returncode != 0:
         raise RootFilesystemError(f"{program} does not run: {done.stderr.strip()}")
     told = json.loads(done.stdout)
-    return _Python(
-        program=program.resolve(), library=Path(told["library"]), name=told["name"], version=told["version"]
-    )
+    return _Python(program=program.resolve(), library=Path(told["library"]), name=told["name"], version=told["version"])
 
 
 def _at_runtime(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
@@ -225,7 +223,8 @@ def _root(
 
 def _library_directory(root: Path) -> Path | None:
     """Return where a finished root keeps its libraries, None when there is no such root."""
-    found = next((each for depth in ("lib*", "lib/*", "usr/lib*", "usr/lib/*") for each in root.glob(f"{depth}/libc.so*")), None)
+    places = ("lib*", "lib/*", "usr/lib*", "usr/lib/*")
+    found = next((each for place_for in places for each in root.glob(f"{place_for}/libc.so*")), None)
     return None if found is None else Path("/") / found.parent.relative_to(root)
 
 
@@ -239,9 +238,7 @@ def _publish(making: Path, path: Path) -> None:
             raise
 
 
-def _fill(
-    root: Path, loader: Path, system: Path, libraries: Iterable[Path], files: Iterable[tuple[Path, str]]
-) -> None:
+def _fill(root: Path, loader: Path, system: Path, libraries: Iterable[Path], files: Iterable[tuple[Path, str]]) -> None:
     for name in _MOUNT_POINTS:
         (root / name).mkdir(parents=True, exist_ok=True)
     place(loader.resolve(), root / str(loader).lstrip("/"))

@@ -22,8 +22,7 @@ _REPOSITORY = Path(__file__).resolve().parents[3]
 _MAX_MESSAGE = 192 * 1024
 _STOP_S = 5.0
 _BOOT = (
-    "import sys; sys.path.insert(0, sys.argv.pop()); "
-    "from services.invoker.sandbox.spawner_process import main; main()"
+    "import sys; sys.path.insert(0, sys.argv.pop()); from services.invoker.sandbox.spawner_process import main; main()"
 )
 
 

@@ -349,7 +349,7 @@ def _become(request: dict[str, Any], places: dict[int, int], parent: int) -> Non
         if confine is not None:
             landlock.confine(confine)
         os.umask(0o022)
-        os.execve(request["program"], request["argv"], request["environment"])
+        os.execve(request["program"], request["argv"], request["environment"])  # noqa: S606 - that is the task
     except BaseException as error:  # noqa: BLE001 - a forked child must not go on as a second spawner
         os.write(2, f"cannot start the sandbox: {error}\n".encode())
     finally:
@@ -362,7 +362,7 @@ def _become_network_helper(arguments: list[str], leave: int, tell: int, parent: 
         quiet = os.open("/dev/null", os.O_RDWR)
         _place({1: quiet, 2: quiet, 4: leave, 5: tell})
         kernel.die_with_parent(parent)
-        os.execve(arguments[0], arguments, {})
+        os.execve(arguments[0], arguments, {})  # noqa: S606 - as above
     finally:
         os._exit(127)
 

@@ -64,8 +64,8 @@ class Worker:
 
     __slots__ = (
         "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone", "_pidfd", "_process_gone",
-        "_reader", "_sandbox", "_socket", "_spawner", "_timer", "_unread", "_unsent", "_wait", "checked_at", "failure", "group",
-        "logs", "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
+        "_reader", "_sandbox", "_socket", "_spawner", "_timer", "_unread", "_unsent", "_wait", "checked_at", "failure",
+        "group", "logs", "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
     )  # fmt: skip
 
     def __init__(

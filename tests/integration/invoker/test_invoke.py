@@ -1,6 +1,7 @@
 """A synchronous call becomes a reply and a record, and never an exception."""
 
 import time
+from dataclasses import replace
 
 from services.invoker.pool.pool import FunctionCode, Invocation
 from shared.domain.errors import FunctionNotFoundError, ThrottledError
@@ -108,3 +109,18 @@ async def test_a_newer_revision_in_the_command_makes_the_cache_look_again(mill: 
     await mill.invoker.answer(command(function.id, revision=function.revision + 1))
 
     assert (await mill.functions.get(function.id)).description == "new"
+
+
+async def test_a_result_over_a_mebibyte_is_too_large_for_neo_but_not_for_others(mill: Mill) -> None:
+    async def large(_code: FunctionCode, _invocation: Invocation) -> Report:
+        return returned(b'"' + b"x" * (1 << 20) + b'"')
+
+    mill.pool.run = large
+    function = await mill.world.function()
+
+    neo = await mill.invoker.answer(command(function.id))
+    direct = await mill.invoker.answer(replace(command(function.id), kind="direct"))
+
+    assert neo.failure is not None
+    assert (neo.failure.kind, neo.failure.limit) == ("oversized", 1 << 20)
+    assert direct.failure is None

@@ -33,7 +33,7 @@ _socket = socket.socket(fileno=3)
 _read = _socket.makefile("rb", buffering=1 << 16)
 
 
-class RuntimeProblem(Exception):
+class LambdaRuntimeError(Exception):
     """An error of the runtime's own, under one of Lambda's names."""
 
     def __init__(self, name: str, message: str, stack: str = "") -> None:
@@ -115,7 +115,7 @@ def receive() -> tuple[dict[str, Any], bytes]:
 
 def failure(error: BaseException) -> bytes:
     """Return what is told of an error: its class, its text and the frames of the author's code."""
-    if isinstance(error, RuntimeProblem):
+    if isinstance(error, LambdaRuntimeError):
         name, message, stack = error.name, str(error), error.stack
     else:
         name, message = type(error).__name__, _text_of(error)
@@ -148,28 +148,28 @@ def find_handler(settings: dict[str, Any]) -> Callable[[Any, Any], Any]:
     whole: str = settings["handler"]
     module_name, dot, function_name = whole.rpartition(".")
     if not dot or not module_name or not function_name:
-        raise RuntimeProblem(
+        raise LambdaRuntimeError(
             "Runtime.MalformedHandlerName", f"Bad handler '{whole}': not enough values to unpack (expected 2, got 1)"
         )
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
         stack = "".join(traceback.format_exception(type(error), error, _authors(error)))
-        raise RuntimeProblem(
+        raise LambdaRuntimeError(
             "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}", stack
         ) from error
     except SyntaxError as error:
         where = f'  File "{error.filename}" Line {error.lineno}\n    {(error.text or "").strip()}\n'
-        raise RuntimeProblem(
+        raise LambdaRuntimeError(
             "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error}", where
         ) from error
     handler = getattr(module, function_name, None)
     if handler is None:
-        raise RuntimeProblem(
+        raise LambdaRuntimeError(
             "Runtime.HandlerNotFound", f"Handler '{function_name}' missing on module '{module_name}'"
         )
     if not callable(handler):
-        raise RuntimeProblem("Runtime.HandlerNotFound", f"Handler '{function_name}' is not callable")
+        raise LambdaRuntimeError("Runtime.HandlerNotFound", f"Handler '{function_name}' is not callable")
     found: Callable[[Any, Any], Any] = handler
     return found
 
@@ -219,13 +219,13 @@ def marshal(result: Any) -> bytes:
         except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8, but JSON can escape it
             return json.dumps(result, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise RuntimeProblem("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
+        raise LambdaRuntimeError("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
 
 
 def main() -> None:
     """Say hello, wait for a function, run it."""
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
     send({"t": "hello", "pid": os.getpid()})
     _, body = receive()
     began = time.perf_counter()
