@@ -61,7 +61,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     """Start an api on its ports; it answers requests when this returns."""
     platform = await _platform(settings, ports, stack)
     await _listen_to_notices(platform)
-    supervisor.spawn("dispatch", platform.dispatcher.run())
+    tasks = await stack.enter_async_context(supervisor.child())
+    tasks.spawn("dispatch", platform.dispatcher.run())
     dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health), ExtraHorizonDialect(platform))
     front = Front(dialects, _router(dialects, ports))
     server = Server(front)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from services.deployer.deploy import Deployer
 from services.deployer.providers.local import LocalProvider
-from services.deployer.resend import keep_resending, resend_unfinished
+from services.deployer.resend import resend_unfinished
 from services.deployer.settings import MAX_IN_FLIGHT, RESEND_AFTER_S, find_node
 from services.deployer.syntax import SyntaxChecker
 from services.ports import Ports
 from shared.messages.topology import DEPLOY_QUEUE
+from shared.process.chores import every
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
 
@@ -37,7 +38,13 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         db=ports.db, bus=ports.bus, packages=ports.packages, syntax=syntax, provider=LocalProvider(ports.packages)
     )
     await ports.bus.consume_work(DEPLOY_QUEUE, deployer.deploy, max_in_flight=MAX_IN_FLIGHT)
-    # What a bus in memory held went with the last process, and nobody else can be at it now.
-    await resend_unfinished(ports.db, ports.bus, older_than_s=RESEND_AFTER_S if ports.bus.durable else 0)
-    supervisor.spawn("deployer-resend", keep_resending(ports.db, ports.bus, every_s=RESEND_AFTER_S))
+
+    async def resend() -> None:
+        await resend_unfinished(ports.db, ports.bus, older_than_s=RESEND_AFTER_S)
+
+    if not ports.bus.durable:
+        # What it held went with the last process, and nobody else can be at it now.
+        await resend_unfinished(ports.db, ports.bus, older_than_s=0)
+    tasks = await stack.enter_async_context(supervisor.child())
+    tasks.spawn("deployer-resend", every(RESEND_AFTER_S, resend))
     return DeployerService(ports=ports)

@@ -5,14 +5,11 @@ A killed deployer leaves its command unacknowledged and the broker delivers it a
 have gone out, or the bus may have been in memory. The rows know. A deployment that is sent twice is done once.
 """
 
-import asyncio
-
 import structlog
 
 from shared.bus.bus import Bus
 from shared.database import deployments
 from shared.database.pool import Database
-from shared.domain.errors import UnavailableError
 from shared.messages.messages import DeployFunction
 
 _BATCH = 100
@@ -28,13 +25,3 @@ async def resend_unfinished(db: Database, bus: Bus, *, older_than_s: float) -> i
     if forgotten:
         _log.info("deployments_resent", count=len(forgotten))
     return len(forgotten)
-
-
-async def keep_resending(db: Database, bus: Bus, *, every_s: float) -> None:
-    """Look for forgotten deployments for ever; a database or bus that is away is waited for."""
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            await resend_unfinished(db, bus, older_than_s=every_s)
-        except UnavailableError as error:
-            _log.warning("resend_waits", reason=error.message)

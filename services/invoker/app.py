@@ -60,7 +60,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
             pool.forget(notice.function_id)
 
     await ports.bus.subscribe(on_notice, on_gap=functions.clear)
-    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id).start(supervisor)
+    tasks = await stack.enter_async_context(supervisor.child())
+    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id).start(tasks)
     await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
     await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
     await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)

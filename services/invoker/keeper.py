@@ -7,15 +7,14 @@ What keeps accepted executions from being forgotten: three small loops, safe to 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import structlog
 
 from shared.bus.bus import Bus
 from shared.database import executions, replicas
 from shared.database.pool import Database
-from shared.domain.errors import UnavailableError
 from shared.messages.messages import RunExecution
+from shared.process.chores import every
 from shared.process.supervise import Supervisor
 
 BEAT_S = 5.0
@@ -37,9 +36,9 @@ class Keeper:
     async def start(self, supervisor: Supervisor) -> None:
         """Announce this invoker, then keep at it."""
         await self.beat()
-        supervisor.spawn("invoker-beat", _every(BEAT_S, self.beat))
-        supervisor.spawn("invoker-relay", _every(RELAY_S, self.relay))
-        supervisor.spawn("invoker-reap", _every(REAP_S, self.reap))
+        supervisor.spawn("invoker-beat", every(BEAT_S, self.beat))
+        supervisor.spawn("invoker-relay", every(RELAY_S, self.relay))
+        supervisor.spawn("invoker-reap", every(REAP_S, self.reap))
 
     async def beat(self) -> None:
         """Say that this invoker is alive."""
@@ -60,13 +59,3 @@ class Keeper:
         interrupted = await executions.interrupt_lost(self._db)
         if interrupted:
             logger.warning("executions_interrupted", count=len(interrupted), execution_ids=interrupted[:20])
-
-
-async def _every(pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Run a step for ever; a database or broker that is away is waited for, any other error ends the service."""
-    while True:
-        await asyncio.sleep(pause_s)
-        try:
-            await step()
-        except UnavailableError as error:
-            logger.warning("keeper_waits", step=step.__name__, reason=error.message)

@@ -9,5 +9,3 @@ DAYS_AHEAD = 2
 
 CHORES_EVERY_S = 3600.0
 LEDGER_EVERY_S = 15.0
-RETRY_CHORE_S = 60.0
-"""A chore that failed because the database was away is tried again after so long."""

@@ -55,7 +55,7 @@ class Passage:
         for directory in self._covered:
             _mount("tmpfs", directory, "mode=0755,size=64k")
         for path, descriptor in opened:
-            os.makedirs(path, 0o755, exist_ok=True)
+            Path(path).mkdir(0o755, parents=True, exist_ok=True)
             _mount(f"/proc/self/fd/{descriptor}", path, "", _MS_BIND | _MS_REC)
 
 

@@ -3,8 +3,8 @@ The driver without namespaces: Landlock, or nothing but limits and the system ca
 
 The program is started through the root's own dynamic loader, so it uses the same files as elsewhere, at their
 place on the host. What is missing against bubblewrap: a pid namespace (what a worker leaves behind is hunted by
-the spawner), a size limit on the temporary directory, a loopback of its own, a shell to start programs with. Without ``network`` the filter
-allows no internet sockets at all, because Landlock does not stop UDP.
+the spawner), a size limit on the temporary directory, a loopback of its own, a shell to start programs
+with. Without ``network`` the filter allows no internet sockets at all, because Landlock does not stop UDP.
 """
 
 from collections.abc import Callable

@@ -14,9 +14,9 @@ from typing import Any
 
 from services.invoker.pool.settings import NetworkPolicy, SandboxLevel
 from services.invoker.sandbox.driver import SandboxSpec, Slot
+from services.invoker.sandbox.forked import ARGUMENTS, BLOCK, FILTER, INFO
 from services.invoker.sandbox.limits import MEGABYTE, NICE, OOM_SCORE, process_limits
 
-_FILTER, _INFO, _BLOCK, _ARGUMENTS = 4, 5, 6, 7
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _SHARED_MEMORY_MB = 64
 
@@ -54,7 +54,7 @@ class Bubblewrap:
         made: dict[str, Any] = {
             "op": "spawn",
             "program": self.visible(self.program),
-            "argv": ["bwrap", "--args", str(_ARGUMENTS), "--", *(spec.command or spec.root.command)],
+            "argv": ["bwrap", "--args", str(ARGUMENTS), "--", *(spec.command or spec.root.command)],
             "arguments": [*self._arguments(spec), ""],
             "environment": {} if self.libraries is None else {"LD_LIBRARY_PATH": self.visible(self.libraries)},
             "filter": self.visible(self.filter_file),
@@ -97,7 +97,7 @@ class Bubblewrap:
         yield from ("--remount-ro", "/dev")
         yield from _tmpfs("/tmp", spec.tmp_mb * MEGABYTE, "1777")  # noqa: S108 - inside
         yield from ("--ro-bind", self.visible(spec.slot.directory), "/var")
-        yield from ("--seccomp", str(_FILTER), "--info-fd", str(_INFO), "--block-fd", str(_BLOCK))
+        yield from ("--seccomp", str(FILTER), "--info-fd", str(INFO), "--block-fd", str(BLOCK))
         for name, value in spec.environment.items():
             yield from ("--setenv", name, value)
 

@@ -8,6 +8,7 @@ is above its function's own (which the watchdog enforces, on anonymous memory): 
 The kernel's own count of kills is the truth about who died for lack of memory.
 """
 
+import fcntl
 import os
 import re
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from typing import Protocol
 
 _WEIGHT_V1, _WEIGHT_V2 = "512", "50"
 _PERIOD_US = 100_000
-_STALE = re.compile(r"tidemill-(\d+)-[0-9a-f]{8}")
+_TRIES = 5
+_PREFIX = "tidemill-"
 _KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
 _ANONYMOUS_V1 = re.compile(rb"^total_rss (\d+)$", re.MULTILINE)
 _ANONYMOUS_V2 = re.compile(rb"^anon (\d+)$", re.MULTILINE)
@@ -145,11 +147,10 @@ class _GroupV1:
 
 class _CgroupsV1:
     def __init__(self, parents: Mapping[str, Path], max_processes: int, cpus: float | None) -> None:
-        name = f"tidemill-{os.getpid()}-{token_hex(4)}"
-        self._parents = {controller: parent / name for controller, parent in parents.items()}
+        made = {controller: _make_locked(parent) for controller, parent in parents.items()}
+        self._parents = {controller: directory for controller, (directory, _) in made.items()}
+        self._locks = [handle for _, handle in made.values()]
         self._max_processes, self._cpus = max_processes, cpus
-        for parent in self._parents.values():
-            parent.mkdir()
         missing = tuple(each for each in ("memory", "pids", "cpu") if each not in parents)
         self.mode = CgroupMode(name="v1", controllers=tuple(parents), lacks=missing)
 
@@ -160,6 +161,8 @@ class _CgroupsV1:
     def close(self) -> None:
         for parent in self._parents.values():
             _remove_tree(parent)
+        for handle in self._locks:
+            os.close(handle)
 
 
 class _GroupV2:
@@ -204,14 +207,13 @@ class _CgroupsV2:
 
     def __init__(self, own: Path, max_processes: int, cpus: float | None) -> None:
         self._max_processes, self._cpus = max_processes, cpus
-        leaf = own / "tidemill-invoker"
+        leaf = own / "invoker"
         leaf.mkdir(exist_ok=True)
         _put(leaf / "cgroup.procs", str(os.getpid()))
         available = (own / "cgroup.controllers").read_text("ascii").split()
         wanted = [each for each in ("memory", "pids", "cpu") if each in available]
         _put(own / "cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
-        self._parent = own / f"tidemill-{os.getpid()}-{token_hex(4)}"
-        self._parent.mkdir()
+        self._parent, self._lock = _make_locked(own)
         _put(self._parent / "cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
         missing = tuple(each for each in ("memory", "pids", "cpu") if each not in wanted)
         self.mode = CgroupMode(name="v2", controllers=tuple(wanted), lacks=missing)
@@ -221,6 +223,7 @@ class _CgroupsV2:
 
     def close(self) -> None:
         _remove_tree(self._parent)
+        os.close(self._lock)
 
 
 def detect(
@@ -273,7 +276,7 @@ def _own_paths(text: str) -> list[tuple[str, str]]:
 def _writable(root: Path, own: str) -> Path | None:
     """Return where groups can be made: under our own group, or at the root; tried, not guessed."""
     for parent in (root / own.lstrip("/"), root):
-        trial = parent / f"tidemill-trial-{token_hex(4)}"
+        trial = parent / f"trial-of-{_PREFIX}{token_hex(4)}"
         try:
             trial.mkdir()
             trial.rmdir()
@@ -285,11 +288,40 @@ def _writable(root: Path, own: str) -> Path | None:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Remove what an invoker that was killed left behind."""
-    for each in parent.iterdir():
-        match = _STALE.fullmatch(each.name)
-        if match is not None and not Path(f"/proc/{match[1]}").exists():
+    """
+    Remove what an invoker that was killed left behind: groups whose lock nobody holds.
+
+    A lock and not a process id: invokers in other containers share this file system but not our numbers.
+    """
+    for each in parent.glob(f"{_PREFIX}*"):
+        if (handle := _lock(each)) is not None:
             _remove_tree(each)
+            os.close(handle)
+
+
+def _lock(directory: Path) -> int | None:
+    """Return a handle that holds the lock of a group's directory, None when somebody else does."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _make_locked(parent: Path) -> tuple[Path, int]:
+    """Make a group of our own and lock it; somebody who tidies up may take it before it is locked: try again."""
+    for _ in range(_TRIES):
+        directory = parent / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
+        directory.mkdir()
+        handle = _lock(directory)
+        if handle is not None and directory.exists():
+            return directory, handle
+    raise OSError(f"no group can be kept under {parent}")
 
 
 def _remove_tree(directory: Path) -> None:

@@ -19,7 +19,6 @@ It knows nothing of functions, runtimes or policies: every decision is in the re
 import array
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -27,12 +26,19 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from services.invoker.sandbox import kernel, landlock
+from services.invoker.sandbox import kernel
+from services.invoker.sandbox.forked import (
+    ARGUMENTS,
+    BLOCK,
+    CONTROL,
+    FILTER,
+    INFO,
+    become,
+    become_network_helper,
+    write,
+)
 
 MAX_MESSAGE = 192 * 1024
-_CONTROL, _FILTER, _INFO, _BLOCK, _ARGUMENTS = 3, 4, 5, 6, 7
-_HIGH = 20
-_MAX_DESCRIPTORS = 65536
 _ORPHAN_ROUNDS = 100
 
 
@@ -148,16 +154,16 @@ class Spawner:
     ) -> Started:
         """Open what the child needs (``opened``, by its number there) and what we keep of it (``ours``); fork."""
         if "confine" not in request:
-            ours["info"], opened[_INFO] = os.pipe2(os.O_CLOEXEC)
-            opened[_BLOCK], ours["block"] = os.pipe2(os.O_CLOEXEC)
-            opened[_FILTER] = os.open(request["filter"], os.O_RDONLY | os.O_CLOEXEC)
-            opened[_ARGUMENTS] = _in_memory("\0".join(request["arguments"]))
+            ours["info"], opened[INFO] = os.pipe2(os.O_CLOEXEC)
+            opened[BLOCK], ours["block"] = os.pipe2(os.O_CLOEXEC)
+            opened[FILTER] = os.open(request["filter"], os.O_RDONLY | os.O_CLOEXEC)
+            opened[ARGUMENTS] = _in_memory("\0".join(request["arguments"]))
         control, log = descriptors
-        places = {1: log, 2: log, _CONTROL: control, **opened}
+        places = {1: log, 2: log, CONTROL: control, **opened}
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(request, places, parent)
+            become(request, places, parent)
         return Started(request, pid)
 
     def _informed(self, sandbox: Started) -> None:
@@ -172,7 +178,7 @@ class Spawner:
         try:
             sandbox.init = int(json.loads(sandbox.told)["child-pid"])
             for path in sandbox.request["cgroups"]:
-                _write(path, str(sandbox.init))
+                write(path, str(sandbox.init))
             if "slirp" in sandbox.request:
                 self._connect(sandbox)
             else:
@@ -192,7 +198,7 @@ class Spawner:
             parent = os.getpid()
             sandbox.slirp = os.fork()
             if sandbox.slirp == 0:
-                _become_network_helper(arguments, leave, tell, parent)
+                become_network_helper(arguments, leave, tell, parent)
         finally:
             os.close(leave)
             os.close(tell)
@@ -295,76 +301,6 @@ def _in_memory(text: str) -> int:
     os.write(handle, text.encode("utf-8", "surrogateescape"))
     os.lseek(handle, 0, os.SEEK_SET)
     return handle
-
-
-def _write(path: str, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(handle, text.encode())
-    finally:
-        os.close(handle)
-
-
-def _place(places: dict[int, int]) -> None:
-    """Move descriptors to their numbers and close all others."""
-    import fcntl  # noqa: PLC0415 - only the child needs it
-
-    high = {number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for number, descriptor in places.items()}
-    nothing = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(nothing, 0)
-    for number, descriptor in high.items():
-        os.dup2(descriptor, number)
-    last = max(high)
-    for number in range(3, last + 1):
-        if number not in high:
-            try:
-                os.close(number)
-            except OSError:
-                continue
-    os.closerange(last + 1, _MAX_DESCRIPTORS)
-
-
-def _become(request: dict[str, Any], places: dict[int, int], parent: int) -> None:
-    """In the forked child: take on the limits and the identity asked for, and execute. Never returns."""
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        _place(places)
-        os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
-        _write("/proc/self/oom_score_adj", str(request["oom_score"]))
-        confine = request.get("confine")
-        if confine is not None:
-            os.setsid()
-            for path in request["cgroups"]:
-                _write(path, str(os.getpid()))
-        for which, limit in request["limits"]:
-            resource.setrlimit(which, (limit, limit))
-        uid = request["uid"]
-        if uid is not None:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-        kernel.die_with_parent(parent)
-        if confine is not None:
-            landlock.confine(confine)
-        os.umask(0o022)
-        os.execve(request["program"], request["argv"], request["environment"])  # noqa: S606 - that is the task
-    except BaseException as error:  # noqa: BLE001 - a forked child must not go on as a second spawner
-        os.write(2, f"cannot start the sandbox: {error}\n".encode())
-    finally:
-        os._exit(127)
-
-
-def _become_network_helper(arguments: list[str], leave: int, tell: int, parent: int) -> None:
-    try:
-        signal.set_wakeup_fd(-1)
-        quiet = os.open("/dev/null", os.O_RDWR)
-        _place({1: quiet, 2: quiet, 4: leave, 5: tell})
-        kernel.die_with_parent(parent)
-        os.execve(arguments[0], arguments, {})  # noqa: S606 - as above
-    finally:
-        os._exit(127)
 
 
 def _reject_routes(pid: int, networks: list[list[str]]) -> None:

@@ -19,16 +19,14 @@ from typing import Any
 import orjson
 
 from services.invoker.sandbox import memory
-from services.invoker.sandbox.frames import Frame, FrameReader, ProtocolError, encode
+from services.invoker.sandbox.channel import Channel, LogPipe
+from services.invoker.sandbox.frames import Frame, ProtocolError, encode
 from services.invoker.sandbox.logs import LogCollector
 from services.invoker.sandbox.slots import OpenSlot
 from services.invoker.sandbox.spawner import Spawner
 from services.invoker.sandbox.states import KillReason, WorkerEvent, WorkerState, advance
 from shared.domain.outcome import Crashed, Outcome, OutOfMemory, Oversized, Raised, Returned, TimedOut
 
-_READ_BYTES = 256 * 1024
-_LOG_READ_BYTES = 64 * 1024
-_LOG_DRAIN_READS = 2
 _LINGER_S = 0.25
 """How long a worker that closed its socket may take to end by itself, so that its exit code is seen."""
 _MAX_EXIT_CODE = 128
@@ -63,9 +61,9 @@ class Worker:
     """One sandboxed process. Made by the pool, which also decides what becomes of it."""
 
     __slots__ = (
-        "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone", "_pidfd", "_process_gone",
-        "_reader", "_sandbox", "_socket", "_spawner", "_timer", "_unread", "_unsent", "_wait", "checked_at", "failure",
-        "group", "logs", "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
+        "_channel", "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone", "_pidfd",
+        "_process_gone", "_sandbox", "_spawner", "_timer", "_wait", "checked_at", "failure", "group", "logs",
+        "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
     )  # fmt: skip
 
     def __init__(
@@ -87,13 +85,10 @@ class Worker:
         self.ran = 0
         self.used_at = self.checked_at = self.run_began = 0.0
         self.logs = LogCollector(max_bytes=limits.log_bytes, max_line_bytes=limits.line_bytes)
-        self._reader = FrameReader(limits.result_bytes + _READ_BYTES)
         self._wait: _Wait | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._unsent = b""
-        self._unread = False
-        self._socket: socket.socket | None = None
-        self._log = -1
+        self._channel: Channel | None = None
+        self._log: LogPipe | None = None
         self._pidfd = -1
         self._sandbox = 0
         self._exit_code: int | None = None
@@ -110,10 +105,15 @@ class Worker:
         """
         ours, theirs = socket.socketpair()
         log, log_end = os.pipe2(os.O_CLOEXEC)
+        self._channel = Channel(
+            ours,
+            self._limits.result_bytes,
+            on_frame=self._take,
+            on_nonsense=self._misbehaved,
+            on_closed=self._hung_up,
+        )
+        self._log = LogPipe(log, self.logs)
         try:
-            ours.setblocking(False)
-            os.set_blocking(log, False)
-            self._socket, self._log = ours, log
             self._sandbox = self._spawner.spawn(dict(request), theirs.fileno(), log_end, self)
         except BaseException:
             self._close()
@@ -121,8 +121,6 @@ class Worker:
         finally:
             theirs.close()
             os.close(log_end)
-        self._loop.add_reader(ours.fileno(), self._readable)
-        self._loop.add_reader(log, self._log_readable)
         return (await self._until("", self._limits.start_s))[0]
 
     async def load(self, function: Mapping[str, Any], memory_mb: int, limit_s: float) -> tuple[Outcome | None, float]:
@@ -168,14 +166,15 @@ class Worker:
         return outcome, spent
 
     def _hand_over(self, frame: bytes) -> None:
+        assert self._channel is not None
         try:
-            self._write(frame)
+            self._channel.write(frame)
         except OSError as error:
             self.end(KillReason.EXITED)
             raise NotHandedOverError from error
 
     def _check_handed_over(self, outcome: Outcome | None) -> None:
-        if self._unread and isinstance(outcome, Crashed):
+        if self._channel is not None and self._channel.unread and isinstance(outcome, Crashed):
             raise NotHandedOverError
 
     async def _until(self, request_id: str, limit_s: float) -> tuple[Outcome | None, float]:
@@ -195,6 +194,10 @@ class Worker:
                 self._timer.cancel()
                 self._timer = None
 
+    def _drain(self) -> None:
+        if self._log is not None:
+            self._log.drain()
+
     def _answer(self, outcome: Outcome | None, spent_ms: float) -> None:
         wait, self._wait = self._wait, None
         if wait is not None and not wait.future.done():
@@ -206,35 +209,13 @@ class Worker:
         if wait is None:
             return
         starting = self.state is WorkerState.STARTING
-        self._drain_log()
+        self._drain()
         if starting:
             self.failure = f"no hello within {wait.limit_s:g} s"
         self._answer(TimedOut(limit_s=wait.limit_s), (time.monotonic() - self.run_began) * 1000)
         self.end(KillReason.NOT_STARTED if starting else KillReason.TIMED_OUT)
 
     # What the worker says.
-
-    def _readable(self) -> None:
-        if self._socket is None:
-            return
-        try:
-            data = self._socket.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            # The kernel says so when the other end closed with something unread: our last frame, or a part of it.
-            self._unread = True
-            data = b""
-        except OSError:
-            data = b""
-        if not data:
-            self._hung_up()
-            return
-        try:
-            for frame in self._reader.feed(data):
-                self._take(frame)
-        except (ProtocolError, KeyError, TypeError, ValueError):
-            self._misbehaved()
 
     def _take(self, frame: Frame) -> None:
         kind, state = frame.type, self.state
@@ -247,7 +228,7 @@ class Worker:
             self._move(WorkerEvent.LOADED)
             self._answer(None, float(frame.header["ms"]))
         elif state is WorkerState.LOADING and kind == "raised":
-            self._drain_log()
+            self._drain()
             self._answer(_raised(frame.body), float(frame.header["ms"]))
             self.end(KillReason.EXITED)
         elif state not in {WorkerState.ENDING, WorkerState.GONE}:
@@ -268,7 +249,7 @@ class Worker:
         else:
             outcome = _raised(frame.body)
         spent = float(header["ms"])
-        self._drain_log()
+        self._drain()
         self._move(WorkerEvent.ENDED_RUN)
         self._answer(outcome, spent)
         if "end" in header:
@@ -276,72 +257,16 @@ class Worker:
 
     def _misbehaved(self) -> None:
         """User code can write to the socket; whatever is not ours to expect costs it its process."""
-        self._drain_log()
+        self._drain()
         self._answer(Crashed(signal=signal.SIGKILL), (time.monotonic() - self.run_began) * 1000)
         self.end(KillReason.PROTOCOL)
 
     def _hung_up(self) -> None:
         """The process closed its end: it is about to be gone, or tries to live on without us."""
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop.remove_writer(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
         if self.state in {WorkerState.BLANK, WorkerState.IDLE}:
             self.end(KillReason.EXITED)
         elif self.state not in {WorkerState.ENDING, WorkerState.GONE}:
             self._loop.call_later(_LINGER_S, self.end, KillReason.EXITED)
-
-    def _write(self, data: bytes) -> None:
-        if self._socket is None:
-            raise BrokenPipeError("the worker's socket is closed")
-        try:
-            sent = self._socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        if sent < len(data):
-            self._unsent = data[sent:]
-            self._loop.add_writer(self._socket.fileno(), self._write_rest)
-
-    def _write_rest(self) -> None:
-        if self._socket is None:
-            return
-        try:
-            sent = self._socket.send(self._unsent)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._hung_up()
-            return
-        self._unsent = self._unsent[sent:]
-        if not self._unsent:
-            self._loop.remove_writer(self._socket.fileno())
-
-    # What the worker writes to its log.
-
-    def _log_readable(self) -> None:
-        self._read_log()
-
-    def _read_log(self) -> bool:
-        if self._log < 0:
-            return False
-        try:
-            data = os.read(self._log, _LOG_READ_BYTES)
-        except BlockingIOError:
-            return False
-        if not data:
-            self._loop.remove_reader(self._log)
-            os.close(self._log)
-            self._log = -1
-            return False
-        self.logs.feed(data, time.time_ns() // 1_000_000)
-        return True
-
-    def _drain_log(self) -> None:
-        """Read what is in the pipe; bounded, or a process that never stops writing would hold us here."""
-        for _ in range(_LOG_DRAIN_READS):
-            if not self._read_log():
-                return
 
     # How it ends.
 
@@ -386,9 +311,8 @@ class Worker:
             self._gone()
 
     def _gone(self) -> None:
-        for _ in range(self._limits.log_bytes // _LOG_READ_BYTES + 1):
-            if not self._read_log():
-                break
+        if self._log is not None:
+            self._log.drain(self._limits.log_bytes)
         if self.reason is None:
             self.reason = KillReason.EXITED
         self._move(WorkerEvent.EXITED)
@@ -408,15 +332,10 @@ class Worker:
         return Crashed(exit_code=code)
 
     def _close(self) -> None:
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop.remove_writer(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-        if self._log >= 0:
-            self._loop.remove_reader(self._log)
-            os.close(self._log)
-            self._log = -1
+        if self._channel is not None:
+            self._channel.close()
+        if self._log is not None:
+            self._log.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -431,7 +350,7 @@ class Worker:
 
     def out_of_memory(self) -> None:
         """End the run: the function holds more than it may."""
-        self._drain_log()
+        self._drain()
         self._answer(OutOfMemory(limit_mb=self.memory_mb), (time.monotonic() - self.run_began) * 1000)
         self.end(KillReason.OUT_OF_MEMORY)
 
