@@ -6,6 +6,8 @@ OPEN_FILES = 1024
 NICE = 5
 OOM_SCORE = 800
 FIRST_SLOT_UID = 20000
+SLOTS_OF_AN_INVOKER = 2048
+"""Invokers of one machine use different uids: a block of so many each."""
 
 MEGABYTE = 1024 * 1024
 HEADROOM_MB = 32

@@ -23,7 +23,10 @@ from secrets import token_hex
 
 from services.invoker.sandbox.cgroup import Cgroups, Group
 from services.invoker.sandbox.driver import Slot
-from services.invoker.sandbox.limits import FIRST_SLOT_UID
+from services.invoker.sandbox.limits import FIRST_SLOT_UID, SLOTS_OF_AN_INVOKER
+
+_LOCKS = Path("/run")
+_BLOCKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,6 @@ class Slots:
 
     def __init__(self, engine: Path, cgroups: Cgroups) -> None:
         self._cgroups = cgroups
-        self._as_root = os.geteuid() == 0
         engine.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(engine)
         self.directory = engine / f"run-{token_hex(4)}"
@@ -51,6 +53,7 @@ class Slots:
         self.directory.chmod(0o755)
         self._lock = _locked(self.directory / "lock")
         assert self._lock is not None
+        self._first_uid, self._uid_lock = _claim_uids() if os.geteuid() == 0 else (None, None)
         self._made: list[OpenSlot] = []
         self._free: list[OpenSlot] = []
         self._making = threading.Lock()
@@ -63,7 +66,7 @@ class Slots:
     def _make(self) -> OpenSlot:
         number = len(self._made)
         home = self.directory / "slots" / str(number)
-        uid = FIRST_SLOT_UID + number if self._as_root else None
+        uid = None if self._first_uid is None else self._first_uid + number
         home.mkdir(parents=True)
         for name in ("var", "stage", "tmp"):
             (home / name).mkdir()
@@ -102,6 +105,25 @@ class Slots:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        if self._uid_lock is not None:
+            os.close(self._uid_lock)
+            self._uid_lock = None
+
+
+def _claim_uids() -> tuple[int, int | None]:
+    """
+    Return the first uid of a block that no other invoker of this machine uses, and the lock that says so.
+
+    Where no lock can be kept (a read-only root), the first block is used: uids are then shared with an
+    invoker in another container at worst, and processes with the same uid are counted together.
+    """
+    if not os.access(_LOCKS, os.W_OK):
+        return FIRST_SLOT_UID, None
+    for block in range(_BLOCKS):
+        lock = _locked(_LOCKS / f"tidemill-uids-{block}.lock")
+        if lock is not None:
+            return FIRST_SLOT_UID + block * SLOTS_OF_AN_INVOKER, lock
+    return FIRST_SLOT_UID, None
 
 
 def place_package(package: Path, slot: OpenSlot) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.engine.engine import Engine, make_directory, running_engine
 
@@ -21,4 +22,11 @@ def engine_directory() -> Iterator[Path]:
 async def engine(engine_directory: Path) -> AsyncIterator[Engine]:
     """Return a running engine with one Node.js stem cell."""
     async with running_engine(engine_directory) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_engine(engine_directory: Path) -> AsyncIterator[Engine]:
+    """Return an engine for tests that only call functions, with stem cells of both runtimes."""
+    async with running_engine(engine_directory, stem_cells_node=2, stem_cells_python=2) as running:
         yield running

@@ -108,6 +108,7 @@ async def running_engine(directory: Path, **overrides: Any) -> AsyncIterator[Eng
     """Run a pool; when it is closed nothing of it may be left."""
     settings = {"stem_cells_node": 1, "stem_cells_python": 0, **overrides}
     packages = make_directory("tidemill-packages-")
+    runs, groups = set(directory.glob("run-*")), leftover_groups()
     engine: Engine | None = None
 
     async def fetch(code: FunctionCode) -> Path:
@@ -122,17 +123,17 @@ async def running_engine(directory: Path, **overrides: Any) -> AsyncIterator[Eng
             yield engine
         finally:
             await pool.close()
-        assert not list(directory.glob("run-*"))
-        assert not leftover_groups()
+        assert set(directory.glob("run-*")) <= runs
+        assert leftover_groups() <= groups
     finally:
         shutil.rmtree(packages, ignore_errors=True)
 
 
-def leftover_groups() -> list[str]:
-    """Return control groups of this process that are still there."""
-    found: list[str] = []
+def leftover_groups() -> set[str]:
+    """Return control groups of this process that are there."""
+    found: set[str] = set()
     for line in Path("/proc/self/mounts").read_text("utf-8").splitlines():
         fields = line.split()
         if fields[2] in {"cgroup", "cgroup2"}:
-            found += [str(each) for each in Path(fields[1]).glob(f"**/tidemill-{os.getpid()}-*")]
+            found |= {str(each) for each in Path(fields[1]).glob(f"**/tidemill-{os.getpid()}-*")}
     return found

@@ -1,13 +1,27 @@
+# ruff: noqa: E501 - sources of functions stand on one line
 """What a function can see and do beyond itself: nothing. Each case has happened to somebody."""
 
+import asyncio
 import os
+import shutil
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared.domain.outcome import Crashed, Returned
 from tests.integration.engine.engine import Engine, make_directory, running_engine
 from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    """Return the engine all these tests share."""
+    return shared_engine
+
 
 PY = "python3.11"
 
@@ -27,7 +41,7 @@ def handler(event, context):
 """
 
 
-async def look(engine: Engine, **questions: str) -> dict[str, object]:
+async def look(engine: Engine, **questions: str) -> dict[str, Any]:
     answers = await engine.result(engine.deploy(LOOK, runtime=PY), questions)
     assert isinstance(answers, dict)
     return answers
@@ -46,7 +60,7 @@ async def test_the_process_has_no_privilege_left(engine: Engine) -> None:
         assert int(fields[name], 16) == 0
     assert fields["NoNewPrivs"] == "1"
     assert fields["Seccomp"] == "2"
-    assert [1000, 1000, 1000] == status["ids"][:3]  # type: ignore[index]
+    assert status["ids"][:3] == [1000, 1000, 1000]
 
 
 async def test_only_the_runtimes_files_are_there(engine: Engine) -> None:
@@ -59,16 +73,18 @@ async def test_only_the_runtimes_files_are_there(engine: Engine) -> None:
         var="sorted(os.listdir('/var'))",
     )
 
-    assert set(seen["root"]) <= {"bin", "dev", "etc", "lib", "lib64", "opt", "proc", "runtime", "tmp", "usr", "var"}  # type: ignore[call-overload]
-    assert set(seen["etc"]) <= {"group", "hosts", "nsswitch.conf", "passwd", "resolv.conf", "ssl"}  # type: ignore[call-overload]
-    assert not any(seen["opened"])  # type: ignore[call-overload]
+    assert set(seen["root"]) <= {"bin", "dev", "etc", "lib", "lib64", "opt", "proc", "runtime", "tmp", "usr", "var"}
+    assert set(seen["etc"]) <= {"group", "hosts", "nsswitch.conf", "passwd", "resolv.conf", "ssl"}
+    assert not any(seen["opened"])
     assert "sandbox" in str(seen["users"])
     assert seen["var"] == ["task"]
 
 
 async def test_nothing_but_tmp_can_be_written(engine: Engine) -> None:
     places = ("/x", "/var/x", "/var/task/main.py", "/var/task/x", "/etc/passwd", "/usr/bin/python3", "/runtime/worker.py", "/dev/x", "/proc/sys/kernel/core_pattern")  # fmt: skip
-    answers = await look(engine, **{str(n): f"write({place!r})" for n, place in enumerate(places)}, tmp="write('/tmp/x')")
+    answers = await look(
+        engine, **{str(n): f"write({place!r})" for n, place in enumerate(places)}, tmp="write('/tmp/x')"
+    )
 
     assert answers.pop("tmp") == "written"
     assert set(answers.values()) <= {"EROFS", "EACCES", "EPERM", "ETXTBSY"}
@@ -87,8 +103,8 @@ async def test_the_platforms_credentials_cannot_be_read(engine: Engine, monkeypa
 
     assert "platform-secret-marker" not in str(answers)
     assert "TIDEMILL" not in str(answers)
-    assert len(answers["pids"]) == 2  # type: ignore[arg-type]
-    assert not any(answers["disk"])  # type: ignore[call-overload]
+    assert len(answers["pids"]) == 2
+    assert not any(answers["disk"])
 
 
 async def test_only_our_descriptors_are_open(engine: Engine) -> None:
@@ -98,7 +114,9 @@ async def test_only_our_descriptors_are_open(engine: Engine) -> None:
 
 
 async def test_another_functions_package_cannot_be_seen(engine: Engine) -> None:
-    await engine.result(engine.deploy({"index.js": "exports.handler = async () => 1;", "marker-of-another.txt": "secret"}))
+    await engine.result(
+        engine.deploy({"index.js": "exports.handler = async () => 1;", "marker-of-another.txt": "secret"})
+    )
     answers = await look(engine, found="[d for d, _, files in os.walk('/') if 'marker-of-another.txt' in files]")
 
     assert answers["found"] == []
@@ -136,13 +154,15 @@ async def test_another_functions_package_cannot_be_seen(engine: Engine) -> None:
 async def test_the_filter_denies(engine: Engine, call: str, answer: str) -> None:
     if os.uname().machine != "x86_64":
         call = "libc.unshare(0x10000000)" if "syscall" in call else call
-    text = f"(lambda libc: '0' if {call} >= 0 else errno.errorcode[ctypes.get_errno()])(ctypes.CDLL(None, use_errno=True))"
+    text = (
+        f"(lambda libc: '0' if {call} >= 0 else errno.errorcode[ctypes.get_errno()])(ctypes.CDLL(None, use_errno=True))"
+    )
 
     assert (await look(engine, told=text))["told"] == answer
 
 
 async def test_there_is_no_network(engine: Engine) -> None:
-    listening = __import__("socket").create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     text = "(lambda s: errno.errorcode[s.connect_ex({target!r})])(socket.socket())"
     with listening:
@@ -161,14 +181,14 @@ async def test_there_is_no_network(engine: Engine) -> None:
     "write",
     [
         "b'garbage\\n'",
-        "b'{\"t\":\"done\",\"n\":4}\\nnull'",
-        "b'{\"t\":\"done\",\"id\":\"another\",\"ms\":1,\"n\":4}\\nnull'",
-        "b'{\"t\":\"done\",\"n\":99999999999}\\n'",
-        "b'{\"t\":\"hello\",\"n\":0}\\n'",
-        "b'{\"t\":7,\"n\":0}\\n'",
+        'b\'{"t":"done","n":4}\\nnull\'',
+        'b\'{"t":"done","id":"another","ms":1,"n":4}\\nnull\'',
+        'b\'{"t":"done","n":99999999999}\\n\'',
+        'b\'{"t":"hello","n":0}\\n\'',
+        'b\'{"t":7,"n":0}\\n\'',
         "b'[]\\n'",
         "b'x' * 100000",
-        "b'{\"t\":\"raised\",\"id\":\"' + context.aws_request_id.encode() + b'\",\"ms\":1,\"n\":2}\\n[]'",
+        'b\'{"t":"raised","id":"\' + context.aws_request_id.encode() + b\'","ms":1,"n":2}\\n[]\'',
     ],
 )
 async def test_writing_to_the_protocols_socket_hurts_only_oneself(engine: Engine, write: str) -> None:
@@ -210,7 +230,6 @@ async def test_secrets_on_the_way_to_a_sandbox_are_on_no_command_line(engine: En
         "exports.handler = () => new Promise((r) => setTimeout(r, 300));",
         environment={"NODE_OPTIONS": "--title=x", "API_KEY": "s3cret-marker", "NODE_SECRET": "s3cret-marker"},
     )
-    import asyncio
 
     async def watch() -> list[bytes]:
         seen = []
@@ -238,4 +257,4 @@ async def test_an_engine_below_a_closed_directory_still_runs(engine_directory: P
             assert await engine.result(engine.deploy("exports.handler = async () => 'ran';")) == "ran"
             assert engine.pool.level() == "full"
     finally:
-        __import__("shutil").rmtree(closed)
+        shutil.rmtree(closed)

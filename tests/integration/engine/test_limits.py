@@ -1,4 +1,6 @@
+# ruff: noqa: E501 - sources of functions stand on one line
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,8 +54,6 @@ async def test_the_whole_tree_goes_with_the_deadline(engine: Engine) -> None:
 
 
 def running(marker: str) -> list[str]:
-    from pathlib import Path
-
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -111,7 +111,9 @@ async def test_a_memory_hog_is_told_apart_from_a_crash(engine: Engine, case: str
 
 
 async def test_a_leaking_function_is_given_a_new_worker_before_a_call_fails(engine: Engine) -> None:
-    source = "const kept = []; exports.handler = async () => { kept.push(Buffer.alloc(4 << 20, 1)); return kept.length; };"
+    source = (
+        "const kept = []; exports.handler = async () => { kept.push(Buffer.alloc(4 << 20, 1)); return kept.length; };"
+    )
     code = engine.deploy(source)
 
     counts = []
@@ -173,11 +175,11 @@ async def test_tmp_is_private_limited_and_clean(engine: Engine) -> None:
     };"""
     code = engine.deploy(source, tmp_mb=64)
 
-    assert {"found": [], "read": "x"} == await engine.result(code, {})
+    assert await engine.result(code, {}) == {"found": [], "read": "x"}
     full = await engine.result(code, {"fill": True})
     assert full["code"] == "ENOSPC"
     assert 60 <= full["written"] <= 64
-    assert {"found": [], "read": "x"} == await engine.result(engine.deploy(source), {})
+    assert await engine.result(engine.deploy(source), {}) == {"found": [], "read": "x"}
 
 
 async def test_the_cause_of_a_failed_start_is_told(engine: Engine) -> None:

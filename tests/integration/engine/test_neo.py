@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - sources of functions stand on one line
 from typing import Any
 
 import pytest
@@ -5,6 +6,15 @@ import pytest
 from services.invoker.pool.pool import FunctionCode
 from shared.domain.outcome import Crashed, Raised, Returned
 from tests.integration.engine.engine import Engine
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    """Return the engine all these tests share."""
+    return shared_engine
+
 
 CONTEXT = {"execution_id": "exec_0123456789", "started_at": "2024-05-01T10:00:00Z"}
 
@@ -30,7 +40,9 @@ async def test_a_function_gets_its_context(engine: Engine) -> None:
         '"functionId":"func_abcdefghij"},"keys":["environment","execution","log","params","secrets","services"],'
         '"secret":"t0p","same":"t0p","none":true,"services":[],"ours":true}'
     )
-    assert await engine.result(neo(engine, "module.exports = (c) => c.environment", environment={"A": "1"})) == {"A": "1"}
+    assert await engine.result(neo(engine, "module.exports = (c) => c.environment", environment={"A": "1"})) == {
+        "A": "1"
+    }
 
 
 @pytest.mark.parametrize(
@@ -54,7 +66,7 @@ async def test_nothing_is_shared_between_runs(engine: Engine) -> None:
     code = neo(engine, source)
 
     for _ in range(3):
-        assert [1, "undefined", True, '{"a":1}', True] == await engine.result(code)
+        assert await engine.result(code) == [1, "undefined", True, '{"a":1}', True]
 
 
 async def test_the_globals_are_those_of_the_contract(engine: Engine) -> None:
@@ -144,7 +156,9 @@ async def test_an_error_in_a_timer_fails_the_run_and_no_other(engine: Engine) ->
 
 
 async def test_timers_of_a_finished_run_do_not_fire(engine: Engine) -> None:
-    source = "module.exports = ({ log }) => { setTimeout(() => log.info('late'), 5); setInterval(() => { throw 1 }, 5); };"
+    source = (
+        "module.exports = ({ log }) => { setTimeout(() => log.info('late'), 5); setInterval(() => { throw 1 }, 5); };"
+    )
     code = neo(engine, source)
     await engine.invoke(code)
 
@@ -163,6 +177,6 @@ async def test_logs_have_level_and_text_alone(engine: Engine) -> None:
     };"""
     report = await engine.invoke(neo(engine, source))
 
-    assert [("info", "p: { a: 1 }"), ("error", "two\nlines"), ("warn", "w"), ("debug", "d"), ("info", "%s raw 3"),
-            ("error", "Map(1) { 1 => 2 }")] == [(line.level, line.message) for line in report.logs]  # fmt: skip
+    assert [(line.level, line.message) for line in report.logs] == [("info", "p: { a: 1 }"), ("error", "two\nlines"), ("warn", "w"), ("debug", "d"), ("info", "%s raw 3"),
+            ("error", "Map(1) { 1 => 2 }")]  # fmt: skip
     assert all(line.text == line.message for line in report.logs)

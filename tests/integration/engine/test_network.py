@@ -1,5 +1,7 @@
+# ruff: noqa: E501 - sources of functions stand on one line
 """Policy ``internet``: what is outside can be reached, what is inside cannot, host addresses included."""
 
+import ctypes
 import os
 import shutil
 import socket
@@ -14,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from services.invoker.pool.pool import EngineSettings
 from services.invoker.pool.settings import NetworkPolicy
 from services.invoker.sandbox.ladder import usable_network
-from services.invoker.pool.pool import EngineSettings
 from services.invoker.sandbox.spawner_process import host_addresses
 from tests.integration.engine.engine import make_directory, running_engine
 from tests.integration.engine.test_isolation import LOOK
@@ -46,8 +48,8 @@ class Outside:
         made: list[socket.socket] = []
 
         def open_there() -> None:
-            with open(f"/run/netns/{self.namespace}", "rb") as handle:
-                assert __import__("ctypes").CDLL(None).setns(handle.fileno(), 0x40000000) == 0
+            with Path(f"/run/netns/{self.namespace}").open("rb") as handle:
+                assert ctypes.CDLL(None).setns(handle.fileno(), 0x40000000) == 0
             made.append(socket.socket(socket.AF_INET, kind))
 
         thread = threading.Thread(target=open_there)
@@ -176,11 +178,13 @@ async def test_names_are_resolved_through_the_helper(outside: Outside, engine_di
     helper.chmod(0o755)
     try:
         with naming(server, OUTSIDE):
-            async with running_engine(
-                engine_directory, network=NetworkPolicy.INTERNET, slirp4netns=helper
-            ) as engine:
-                python = engine.deploy("import socket\ndef handler(e, c): return socket.gethostbyname('tidemill.example')", runtime=PY)
-                node = engine.deploy("exports.handler = async () => (await require('dns').promises.lookup('tidemill.example')).address;")
+            async with running_engine(engine_directory, network=NetworkPolicy.INTERNET, slirp4netns=helper) as engine:
+                python = engine.deploy(
+                    "import socket\ndef handler(e, c): return socket.gethostbyname('tidemill.example')", runtime=PY
+                )
+                node = engine.deploy(
+                    "exports.handler = async () => (await require('dns').promises.lookup('tidemill.example')).address;"
+                )
 
                 assert await engine.result(python) == OUTSIDE
                 assert await engine.result(node) == OUTSIDE

@@ -1,9 +1,18 @@
+# ruff: noqa: E501 - sources of functions stand on one line
 import re
 
 import pytest
 
 from shared.domain.outcome import Raised, Returned
 from tests.integration.engine.engine import Engine
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    """Return the engine all these tests share."""
+    return shared_engine
 
 
 @pytest.mark.parametrize(
@@ -17,7 +26,7 @@ from tests.integration.engine.engine import Engine
     ],
 )
 async def test_every_style_of_handler_answers(engine: Engine, source: str) -> None:
-    assert {"got": "Bo"} == await engine.result(engine.deploy(source), {"who": "Bo"})
+    assert await engine.result(engine.deploy(source), {"who": "Bo"}) == {"got": "Bo"}
 
 
 @pytest.mark.parametrize(
@@ -114,11 +123,13 @@ async def test_a_sync_handler_that_never_calls_back_answers_null(engine: Engine)
 async def test_a_worker_keeps_its_module_between_calls(engine: Engine) -> None:
     code = engine.deploy("let n = 0; exports.handler = async () => ++n;")
 
-    assert [1, 2, 3] == [await engine.result(code) for _ in range(3)]
+    assert [await engine.result(code) for _ in range(3)] == [1, 2, 3]
 
 
 async def test_a_function_that_raised_serves_the_next_call(engine: Engine) -> None:
-    code = engine.deploy("let n = 0; exports.handler = async (e) => { n++; if (e.fail) throw new Error('no'); return n; };")
+    code = engine.deploy(
+        "let n = 0; exports.handler = async (e) => { n++; if (e.fail) throw new Error('no'); return n; };"
+    )
 
     assert (await engine.error(code, {"fail": True})).message == "no"
     assert await engine.result(code, {}) == 2
@@ -136,7 +147,7 @@ async def test_early_variables_are_there_when_node_starts(engine: Engine) -> Non
     source = "exports.handler = async () => [process.env.NODE_OPTIONS, new Date(0).getTimezoneOffset()];"
     code = engine.deploy(source, environment={"NODE_OPTIONS": "--max-old-space-size=64", "TZ": "Asia/Tokyo"})
 
-    assert ["--max-old-space-size=64", -540] == await engine.result(code)
+    assert await engine.result(code) == ["--max-old-space-size=64", -540]
 
 
 async def test_es_modules_import_node_and_each_other(engine: Engine) -> None:
@@ -146,4 +157,4 @@ async def test_es_modules_import_node_and_each_other(engine: Engine) -> None:
         "other.mjs": "export const say = 'hello';",
     }
 
-    assert ["hello", "function"] == await engine.result(engine.deploy(files))
+    assert await engine.result(engine.deploy(files)) == ["hello", "function"]

@@ -1,8 +1,18 @@
+# ruff: noqa: E501 - sources of functions stand on one line
 import re
 
 import pytest
 
 from tests.integration.engine.engine import Engine
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    """Return the engine all these tests share."""
+    return shared_engine
+
 
 PY = "python3.11"
 
@@ -10,7 +20,7 @@ PY = "python3.11"
 async def test_a_handler_answers(engine: Engine) -> None:
     code = engine.deploy("def handler(event, context):\n    return {'got': event['who']}\n", runtime=PY)
 
-    assert {"got": "Bo"} == await engine.result(code, {"who": "Bo"})
+    assert await engine.result(code, {"who": "Bo"}) == {"got": "Bo"}
 
 
 async def test_nested_modules_and_packages_are_found(engine: Engine) -> None:
@@ -21,7 +31,7 @@ async def test_nested_modules_and_packages_are_found(engine: Engine) -> None:
         "yaml_like.py": "x = 1\n",
     }
 
-    assert ["hello", 1] == await engine.result(engine.deploy(files, runtime=PY, handler="app/main.handler"))
+    assert await engine.result(engine.deploy(files, runtime=PY, handler="app/main.handler")) == ["hello", 1]
 
 
 async def test_the_context_is_lambdas(engine: Engine) -> None:
@@ -71,7 +81,7 @@ async def test_what_goes_wrong_has_lambdas_name(
 async def test_a_stack_starts_at_the_authors_code(engine: Engine) -> None:
     error = await engine.error(engine.deploy("def handler(e, c):\n    return e['absent']\n", runtime=PY), {})
 
-    assert error.stack.startswith("Traceback (most recent call last):\n  File \"/var/task/main.py\", line 2, in handler")
+    assert error.stack.startswith('Traceback (most recent call last):\n  File "/var/task/main.py", line 2, in handler')
     assert "/runtime/" not in error.stack
 
 
@@ -88,11 +98,14 @@ async def test_the_standard_library_is_there(engine: Engine) -> None:
 async def test_a_worker_keeps_its_module_between_calls(engine: Engine) -> None:
     code = engine.deploy("n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n", runtime=PY)
 
-    assert [1, 2, 3] == [await engine.result(code) for _ in range(3)]
+    assert [await engine.result(code) for _ in range(3)] == [1, 2, 3]
 
 
 async def test_pythonpath_and_time_zone_of_the_function_count(engine: Engine) -> None:
-    files = {"main.py": "import extra, time\ndef handler(e, c): return [extra.x, time.tzname[0]]", "lib/extra.py": "x = 5"}
+    files = {
+        "main.py": "import extra, time\ndef handler(e, c): return [extra.x, time.tzname[0]]",
+        "lib/extra.py": "x = 5",
+    }
     code = engine.deploy(files, runtime=PY, environment={"PYTHONPATH": "/var/task/lib", "TZ": "Asia/Tokyo"})
 
-    assert [5, "JST"] == await engine.result(code)
+    assert await engine.result(code) == [5, "JST"]
