@@ -53,7 +53,10 @@ class Slots:
         self.directory.chmod(0o755)
         self._lock = _locked(self.directory / "lock")
         assert self._lock is not None
-        self._first_uid, self._uid_lock = _claim_uids() if os.geteuid() == 0 else (None, None)
+        self._first_uid: int | None = None
+        self._uid_lock: int | None = None
+        if os.geteuid() == 0:
+            self._first_uid, self._uid_lock = _claim_uids()
         self._made: list[OpenSlot] = []
         self._free: list[OpenSlot] = []
         self._making = threading.Lock()

@@ -13,6 +13,8 @@
 
 const fs = require('node:fs');
 const net = require('node:net');
+const lambda = require('./lambda.js');
+const neo = require('./neo.js');
 const { isNativeError: isError } = require('node:util').types;
 
 const socket = new net.Socket({ fd: 3, readable: true, writable: true });
@@ -131,7 +133,7 @@ function load(body) {
   };
   loading = failed;
   Promise.resolve()
-    .then(() => require(settings.convention === 'neo' ? './neo.js' : './lambda.js').load(settings, { finish, fail }))
+    .then(() => (settings.convention === 'neo' ? neo : lambda).load(settings, { finish, fail }))
     .then((loaded) => {
       loading = null;
       convention = loaded;
