@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 
 from services import all_in_one, doctor, users
 from services.credentials import first_credentials
+from services.invoker.pool.description import EngineDescription
 from services.run import with_settings
 from shared.process.logging import configure
 from shared.process.settings import Settings
@@ -63,7 +64,7 @@ def banner(running: all_in_one.AllInOne, settings: Settings) -> str:
     code = "module.exports = async ({ params, log }) => { log.info(params); return { hello: params.name } }"
     return f"""
 Tidemill is up at {address}  (API page: {address}/docs)
-  functions run in: {running.sandbox}
+{confinement(running.sandbox)}
   admin             {known.email}
   password          {known.password}
   API key           {known.api_key}
@@ -78,6 +79,15 @@ curl -s {address}/v1/functions/hello {key}
 
 Ctrl-C stops it; everything is kept for the next start.
 """
+
+
+def confinement(description: EngineDescription) -> str:
+    """Return how functions are confined here: a line when all is well, else what is missing, too."""
+    lines = [f"  functions run in  {description.summary()}"]
+    for lack in description.weaknesses:
+        lines += [f"    missing         {lack.missing}", f"    that means      {lack.meaning}"]
+        lines += [f"    the fix         {lack.fix}"]
+    return "\n".join(lines)
 
 
 def _say(text: str) -> None:

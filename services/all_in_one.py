@@ -18,6 +18,7 @@ import services.deployer.app
 import services.invoker.app
 import services.logger.app
 from services.credentials import Credentials, first_credentials
+from services.invoker.pool.description import EngineDescription
 from services.ports import Ports, new_replica_id, open_bus, open_database, open_packages
 from shared.bus.bus import Bus
 from shared.bus.memory import MemoryBus
@@ -37,11 +38,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllInOne:
-    """The four services as one. ``sandbox`` says how functions are confined on this machine."""
+    """The four services as one. ``sandbox`` is how functions are confined on this machine."""
 
     address: str
     credentials: Credentials
-    sandbox: str
+    sandbox: EngineDescription
     parts: tuple[Service, ...]
 
     async def drain(self) -> None:
@@ -94,7 +95,7 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
     return AllInOne(
         address=f"http://localhost:{api.port}",
         credentials=credentials,
-        sandbox=invoker.pool.describe().summary(),
+        sandbox=invoker.pool.describe(),
         parts=(api, invoker, deployer, logger),
     )
 

@@ -212,7 +212,7 @@ class EngineSettings:
     network: str = setting(
         "NETWORK",
         one_of("none", "internet", "host"),
-        default="none",
+        default="internet",
         doc="What functions may reach: nothing; the outside but no private address; everything (development only).",
     )
     min_sandbox: str = setting(
