@@ -5,7 +5,8 @@ Calls made in one turn of the event loop leave as one AMQP message, and replies 
 is per AMQP message, not per call. Nothing ever waits for a timer to fill a batch: the first call of a turn asks
 the loop for a flush at its end. Batches are small (``MAX_CALLS``), because a batch is run by one invoker.
 
-- Replies come by direct reply-to, without acknowledgement, on the channel that published the call.
+- Replies come by direct reply-to, without acknowledgement, on the channel that published the call, and below
+  aio-pika (``consumer.py`` says why).
 - A batch expires in its queue with the last of its deadlines; the answering side drops what is late itself.
 - No invoker: the queue does not exist, the broker returns the batch, its calls fail at once. Queue full: the
   broker refuses it (nack), the same. Connection lost: all calls under way fail at once; they may have run.

@@ -7,9 +7,10 @@ or disk stops reading from those that publish, acknowledgements included) with t
 or is suspected, take all of it down and start over, with a pause that grows, until closed. What was
 under way on a lost session is told at once, by ``on_down``.
 
-Connecting is this module's; aiormq's robust reconnecting lives in aio-pika and is not used, because it hides what
-readiness must show. Consumers have channels of their own (``consumer.py``) and survive a lost channel without
-the session being given up.
+Connections and channels are aio-pika's plain ones. Its robust ones are not used, because they hide what readiness
+must show: reconnecting is this module's. What is hot goes by the layer below (``underlay_of``); ``publisher.py``
+says why. Consumers have channels of their own (``consumer.py``) and survive a lost channel without the session being
+given up.
 """
 
 import asyncio
@@ -17,10 +18,12 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import aiormq
 import structlog
-from aiormq.channel import Channel
-from aiormq.connection import Connection, TCPTransportFactory, TLSTransportFactory, TransportFactory
-from aiormq.exceptions import AMQPError
+from aio_pika import Connection
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import AMQPError
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
 from shared.bus.declare import declare_all
@@ -37,15 +40,15 @@ _BLOCKED_POLL_S: Final = 0.5
 _READ_BUFFER_BYTES: Final = 1024 * 1024
 
 CHANNEL_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
-"""What aiormq raises when a connection or channel is not what it was (RuntimeError: opening on a closed one)."""
+"""What aio-pika raises when a connection or channel is not what it was (RuntimeError: opening on a closed one)."""
 
 _log = structlog.get_logger(__name__)
 
 
 class _KnownTransport(TransportFactory):
-    """Opens the transport as aiormq would, and remembers it."""
+    """Opens the transport as aiormq would, with a larger buffer, and remembers it: nothing else gives it away."""
 
-    transport: asyncio.WriteTransport
+    transport: asyncio.WriteTransport | None = None
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
@@ -55,44 +58,82 @@ class _KnownTransport(TransportFactory):
 
 
 class Wire:
-    """One AMQP connection and its transport."""
+    """One AMQP connection and its transport. ``on_closed`` is called when it is over, with the error if any."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, on_closed: Callable[[object, BaseException | None], None]) -> None:
         self._factory = _KnownTransport()
-        self.connection = Connection(url, transport_factory=self._factory)
+        self._connection = Connection(url)
+        # aio-pika has no parameter for it; what stands in ``kwargs`` it passes on.
+        self._connection.kwargs["transport_factory"] = self._factory
+        self._connection.close_callbacks.add(on_closed)
+        self._underlay: aiormq.abc.AbstractConnection
 
     async def open(self) -> None:
-        await self.connection.connect()
+        await self._connection.connect()
+        assert self._connection.transport is not None
+        self._underlay = self._connection.transport.connection
 
     @property
     def transport(self) -> asyncio.WriteTransport:
+        assert self._factory.transport is not None
         return self._factory.transport
 
-    async def channel(self, *, confirms: bool = False) -> Channel:
+    async def channel(self, *, confirms: bool = False) -> AbstractChannel:
         """Open a channel, bounded in time."""
-        channel = await self.connection.channel(publisher_confirms=confirms, timeout=CONNECT_S)
-        assert isinstance(channel, Channel)
+        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        async with asyncio.timeout(CONNECT_S):
+            await channel.initialize()
         return channel
+
+    def ready_now(self) -> bool:
+        """Whether ``ready`` would return at once: it suspends only while the broker blocks us."""
+        waiting = self._underlay.ready()
+        try:
+            waiting.send(None)
+        except StopIteration:
+            return True
+        waiting.close()
+        return False
 
     async def close(self) -> None:
         """Say goodbye if the broker listens; hang up if it does not. Bounded in time."""
-        if not hasattr(self._factory, "transport"):
-            return
+        # Hanging up is what ends a goodbye nobody answers: cancelled, aio-pika still waits for the connection's end.
+        hang_up = asyncio.get_running_loop().call_later(CLOSE_S, self._hang_up)
         try:
-            async with asyncio.timeout(CLOSE_S):
-                await self.connection.close()
+            async with asyncio.timeout(CLOSE_S + 1):
+                await self._connection.close()
         except CHANNEL_ERRORS as error:
             _log.info("amqp_connection_aborted", reason=repr(error))
         finally:
-            self.transport.abort()
+            hang_up.cancel()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._factory.transport is not None:
+            self._factory.transport.abort()
+
+
+async def close_channel(channel: AbstractChannel) -> None:
+    """Close a channel, bounded in time."""
+    async with asyncio.timeout(CLOSE_S):
+        await channel.close()
+
+
+async def underlay_of(channel: AbstractChannel) -> aiormq.Channel:
+    """Return what aio-pika's channel stands on, for what must be cheap."""
+    underlay = await channel.get_underlay_channel()
+    assert isinstance(underlay, aiormq.Channel)
+    return underlay
 
 
 class Session:
     """One life of the connection. ``lost`` is set when it is over or must be."""
 
-    def __init__(self, publishing: Wire, consuming: Wire) -> None:
-        self.publishing, self.consuming = publishing, consuming
-        self.calls_channel: Channel
+    def __init__(self, url: URL, name: str) -> None:
+        self.publishing = Wire(url.update_query(name=f"{name} publishing"), self._closed)
+        self.consuming = Wire(url.update_query(name=f"{name} consuming"), self._closed)
+        self._channels: list[AbstractChannel] = []
+        self.calls_channel: aiormq.Channel
         self.calls: ConfirmedPublisher
         self.work: ConfirmedPublisher
         self.loose: Publisher
@@ -105,24 +146,24 @@ class Session:
         await self.publishing.open()
         await self.consuming.open()
         await self.declare()
-        wire = self.publishing
-        self.calls_channel = await wire.channel(confirms=True)
-        work, loose = await wire.channel(confirms=True), await wire.channel()
-        self.calls = ConfirmedPublisher(self.calls_channel, wire.transport)
-        self.work = ConfirmedPublisher(work, wire.transport)
-        self.loose = Publisher(loose, wire.transport)
-        for closing in (
-            self.publishing.connection.closing,
-            self.consuming.connection.closing,
-            *(channel.closing for channel in (self.calls_channel, work, loose)),
-        ):
-            closing.add_done_callback(self._closed)
+        transport = self.publishing.transport
+        self.calls_channel = await self._channel(confirms=True)
+        self.calls = ConfirmedPublisher(self.calls_channel, transport)
+        self.work = ConfirmedPublisher(await self._channel(confirms=True), transport)
+        self.loose = Publisher(await self._channel(confirms=False), transport)
+
+    async def _channel(self, *, confirms: bool) -> aiormq.Channel:
+        channel = await self.publishing.channel(confirms=confirms)
+        channel.close_callbacks.add(self._closed)
+        # Kept for that callback: from here on only the underlay is used.
+        self._channels.append(channel)
+        return await underlay_of(channel)
 
     async def declare(self) -> None:
         """Make sure that every exchange and queue is there."""
         channel = await self.consuming.channel()
         await declare_all(channel)
-        await channel.close(timeout=CLOSE_S)
+        await close_channel(channel)
 
     def suspect(self, reason: str) -> None:
         """Give this session up: something that must answer does not."""
@@ -132,30 +173,19 @@ class Session:
 
     def overdue(self, reason: str) -> None:
         """The broker owes an answer: give the session up, unless it has said that it takes nothing for now."""
-        if self._ready_now():
+        if self.publishing.ready_now():
             self.suspect(reason)
 
-    def _closed(self, closing: "asyncio.Future[Any]") -> None:
-        error = None if closing.cancelled() else closing.exception()
-        self.suspect(repr(error) if error else "closed by the broker")
+    def _closed(self, _: object, error: BaseException | None) -> None:
+        self.suspect(repr(error) if isinstance(error, Exception) else "closed by the broker")
 
     async def watch(self) -> None:
         """Return when the session is lost; meanwhile note whether the broker blocks publishing."""
         while not self.lost.is_set():
-            self.blocked = not self._ready_now()
+            self.blocked = not self.publishing.ready_now()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_BLOCKED_POLL_S):
                     await self.lost.wait()
-
-    def _ready_now(self) -> bool:
-        """Whether ``ready`` would return at once: it suspends only while the broker blocks us."""
-        waiting = self.publishing.connection.ready()
-        try:
-            waiting.send(None)
-        except StopIteration:
-            return True
-        waiting.close()
-        return False
 
     async def close(self) -> None:
         """Fail what still waits for the broker, then disconnect."""
@@ -246,7 +276,7 @@ class Link:
                 attempt += 1
 
     async def _connect(self) -> Session:
-        session = Session(self._wire("publishing"), self._wire("consuming"))
+        session = Session(self._url, self._replica_id)
         try:
             async with asyncio.timeout(CONNECT_S):
                 await session.open()
@@ -264,9 +294,6 @@ class Link:
         self._up.set()
         _log.info("amqp_connected")
         return session
-
-    def _wire(self, purpose: str) -> Wire:
-        return Wire(self._url.update_query(name=f"{self._replica_id} {purpose}"))
 
     def _went_down(self, session: Session) -> None:
         self.session = None

@@ -16,7 +16,7 @@ Arguments chosen with care:
 
 from typing import Any, Final
 
-from aiormq.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractQueue
 
 from shared.messages import topology
 from shared.messages.topology import WorkQueue
@@ -26,7 +26,6 @@ DEAD_WORK_KEY: Final = "work"
 UNDECODABLE_KEY: Final = "undecodable"
 _UNDECODABLE_KEPT: Final = 10_000
 _NEVER: Final = 1_000_000
-_QUORUM: Final[dict[str, Any]] = {"x-queue-type": "quorum"}
 
 
 async def declare_all(channel: AbstractChannel) -> None:
@@ -36,16 +35,16 @@ async def declare_all(channel: AbstractChannel) -> None:
         (topology.DEAD_LETTER_EXCHANGE, "direct"),
         (topology.NOTICES_EXCHANGE, "topic"),
     ):
-        await channel.exchange_declare(exchange, exchange_type=kind, durable=True, timeout=DECLARE_S)
+        await channel.declare_exchange(exchange, kind, durable=True, timeout=DECLARE_S)
     for queue in topology.WORK_QUEUES:
         await declare_work(channel, queue)
     await declare_dead(channel)
     await declare_records(channel)
 
 
-async def declare_work(channel: AbstractChannel, queue: WorkQueue) -> str:
-    """Declare one queue of work; return its name."""
-    arguments = _QUORUM | {
+async def declare_work(channel: AbstractChannel, queue: WorkQueue) -> AbstractQueue:
+    """Declare one queue of work."""
+    arguments = {
         "x-delivery-limit": queue.delivery_limit,
         "x-dead-letter-exchange": topology.DEAD_LETTER_EXCHANGE,
         "x-dead-letter-routing-key": DEAD_WORK_KEY,
@@ -53,34 +52,25 @@ async def declare_work(channel: AbstractChannel, queue: WorkQueue) -> str:
         "x-overflow": "reject-publish",
         "x-consumer-timeout": queue.consumer_timeout_s * 1000,
     }
-    await channel.queue_declare(queue.name, durable=True, arguments=arguments, timeout=DECLARE_S)
-    return queue.name
+    return await _quorum(channel, queue.name, arguments)
 
 
-async def declare_dead(channel: AbstractChannel) -> str:
-    """Declare the queues of dead letters and of what nobody can read; return the name of the first."""
-    arguments = _QUORUM | {"x-delivery-limit": _NEVER}
-    await channel.queue_declare(topology.DEAD_LETTER_QUEUE, durable=True, arguments=arguments, timeout=DECLARE_S)
-    await channel.queue_bind(
-        topology.DEAD_LETTER_QUEUE, topology.DEAD_LETTER_EXCHANGE, DEAD_WORK_KEY, timeout=DECLARE_S
-    )
-    arguments = _QUORUM | {"x-max-length": _UNDECODABLE_KEPT}
-    await channel.queue_declare(topology.UNDECODABLE_QUEUE, durable=True, arguments=arguments, timeout=DECLARE_S)
-    await channel.queue_bind(
-        topology.UNDECODABLE_QUEUE, topology.DEAD_LETTER_EXCHANGE, UNDECODABLE_KEY, timeout=DECLARE_S
-    )
-    return topology.DEAD_LETTER_QUEUE
+async def declare_dead(channel: AbstractChannel) -> AbstractQueue:
+    """Declare the queues of dead letters and of what nobody can read; return the first."""
+    dead = await _quorum(channel, topology.DEAD_LETTER_QUEUE, {"x-delivery-limit": _NEVER})
+    await dead.bind(topology.DEAD_LETTER_EXCHANGE, DEAD_WORK_KEY, timeout=DECLARE_S)
+    undecodable = await _quorum(channel, topology.UNDECODABLE_QUEUE, {"x-max-length": _UNDECODABLE_KEPT})
+    await undecodable.bind(topology.DEAD_LETTER_EXCHANGE, UNDECODABLE_KEY, timeout=DECLARE_S)
+    return dead
 
 
-async def declare_records(channel: AbstractChannel) -> str:
-    """Declare the logger's queue; return its name."""
-    arguments = _QUORUM | {"x-delivery-limit": _NEVER}
-    await channel.queue_declare(topology.RECORDS_QUEUE, durable=True, arguments=arguments, timeout=DECLARE_S)
-    return topology.RECORDS_QUEUE
+async def declare_records(channel: AbstractChannel) -> AbstractQueue:
+    """Declare the logger's queue."""
+    return await _quorum(channel, topology.RECORDS_QUEUE, {"x-delivery-limit": _NEVER})
 
 
-async def declare_calls(channel: AbstractChannel, max_length: int) -> str:
-    """Declare the queue of calls, which lives as long as it has a consumer; return its name."""
+async def declare_calls(channel: AbstractChannel, max_length: int) -> AbstractQueue:
+    """Declare the queue of calls, which lives as long as it has a consumer."""
     arguments: dict[str, Any] = {
         "x-queue-type": "classic",
         "x-max-length": max_length,
@@ -88,15 +78,20 @@ async def declare_calls(channel: AbstractChannel, max_length: int) -> str:
         "x-overflow": "reject-publish",
         "x-expires": topology.SYNC_QUEUE_EXPIRES_MS,
     }
-    name = topology.SYNC_QUEUE
-    await channel.queue_declare(name, durable=True, auto_delete=True, arguments=arguments, timeout=DECLARE_S)
-    await channel.queue_bind(name, topology.CALLS_EXCHANGE, topology.SYNC_QUEUE, timeout=DECLARE_S)
-    return name
+    queue = await channel.declare_queue(
+        topology.SYNC_QUEUE, durable=True, auto_delete=True, arguments=arguments, timeout=DECLARE_S
+    )
+    await queue.bind(topology.CALLS_EXCHANGE, topology.SYNC_QUEUE, timeout=DECLARE_S)
+    return queue
 
 
-async def declare_notices(channel: AbstractChannel) -> str:
-    """Declare this replica's own queue of notices, gone with its connection; return its name."""
-    declared = await channel.queue_declare("", exclusive=True, auto_delete=True, timeout=DECLARE_S)
-    assert declared.queue is not None
-    await channel.queue_bind(declared.queue, topology.NOTICES_EXCHANGE, "#", timeout=DECLARE_S)
-    return declared.queue
+async def declare_notices(channel: AbstractChannel) -> AbstractQueue:
+    """Declare this replica's own queue of notices, gone with its connection; the broker names it."""
+    queue = await channel.declare_queue(exclusive=True, auto_delete=True, timeout=DECLARE_S)
+    await queue.bind(topology.NOTICES_EXCHANGE, "#", timeout=DECLARE_S)
+    return queue
+
+
+async def _quorum(channel: AbstractChannel, name: str, arguments: dict[str, Any]) -> AbstractQueue:
+    arguments = {"x-queue-type": "quorum"} | arguments
+    return await channel.declare_queue(name, durable=True, arguments=arguments, timeout=DECLARE_S)

@@ -1,11 +1,12 @@
 """
 Publishing on one AMQP channel, cheaply.
 
-aiormq's own ``basic_publish`` costs a coroutine, a lock, a random id and a queue for each message. Here a message
-is one synchronous write of finished bytes to the connection's transport, and its confirm is a future. aiormq goes
-on reading: it resolves the futures it finds in ``channel.confirmations``. Those are ours, not of its own store,
-because its store rejects them with ``CancelledError``, which nobody can tell from a real cancellation. A channel
-is published on either by this or by ``basic_publish``, never by both.
+aio-pika's ``Exchange.publish`` costs a message object for each message, and aiormq's ``basic_publish`` below it a
+coroutine, a lock, a random id and a queue. Here a message is one synchronous write of finished bytes to the transport
+of the connection that aio-pika opened, and its confirm is a future. aiormq goes on reading: it resolves the futures it
+finds in ``channel.confirmations``. Those are ours, not of its own store, because its store rejects them with
+``CancelledError``, which nobody can tell from a real cancellation. A channel is published on either by this or by the
+library, never by both.
 
 What waits to be written is bounded by ``MAX_UNSENT_BYTES``; beyond it a message is refused at once. Nothing here
 waits and nothing is sent twice: that is for those who know what a message is worth.
@@ -15,8 +16,8 @@ import asyncio
 import struct
 from typing import Any, Final
 
-from aiormq.channel import Channel
-from aiormq.exceptions import DeliveryError, PublishError
+from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq import Channel
 from pamqp import commands
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
@@ -29,7 +30,7 @@ _FRAME_END: Final = b"\xce"
 
 Properties = commands.Basic.Properties
 Confirm = asyncio.Future[Any]
-"""Done when the broker has the message; fails with one of the errors below, or with aiormq's ``DeliveryError``."""
+"""Done when the broker has the message; fails with one of the errors below, or with aio-pika's ``DeliveryError``."""
 
 
 class NotSentError(Exception):

@@ -8,7 +8,8 @@ This module puts the parts together and orders their start and end; what each gu
     record ────── record_stream ─┤  connection.py ◀══ RabbitMQ ══▶     ├─ record_stream.py ─ consume_records
     notify ────── notices.py ────┘  declare.py                         └─ notices.py ─────── subscribe
 
-The AMQP client is aiormq, the layer below aio-pika; ``publisher.py`` and ``connection.py`` say why.
+The AMQP client is aio-pika. Publishing, calls and their replies go by its own lower layer, aiormq, on the connections
+and channels that aio-pika opened; ``publisher.py`` and ``consumer.py`` say why.
 """
 
 import asyncio
@@ -141,6 +142,7 @@ class RabbitBus:
             lambda channel: declare_calls(channel, self._calls_waiting),
             answerer.on_message,
             prefetch=answers.PREFETCH,
+            hot=True,
         )
         self._enlist(SYNC_QUEUE, consumer)
         self._answerer = answerer

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from aiormq.exceptions import DeliveryError, PublishError
+from aio_pika.exceptions import DeliveryError, PublishError
 
 from shared.bus.connection import CHANNEL_ERRORS, Link, Session
 from shared.bus.publisher import Confirm, ConnectionLostError, NotSentError, Properties, why_not

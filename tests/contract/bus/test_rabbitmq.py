@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
-import aiormq
+import aio_pika
 import pytest
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from shared.bus.answers import PREFETCH
 from shared.bus.bus import DeadLetter
@@ -33,7 +32,7 @@ from tests.support.eventually import eventually
 @pytest.fixture
 async def channel(amqp_url: str) -> AsyncIterator[AbstractChannel]:
     """Return a channel that is not the bus's own, to look and to meddle."""
-    async with aiormq.connect(amqp_url) as connection:
+    async with await aio_pika.connect(amqp_url) as connection:
         yield await connection.channel()
 
 
@@ -45,25 +44,22 @@ async def bus(amqp_url: str) -> AsyncIterator[RabbitBus]:
     await made.close()
 
 
-async def taken(channel: AbstractChannel, queue: str) -> DeliveredMessage:
+async def taken(channel: AbstractChannel, name: str) -> AbstractIncomingMessage:
     """Take the next message of a queue, waiting for it."""
-
-    async def get() -> DeliveredMessage | None:
-        message = await channel.basic_get(queue, no_ack=True)
-        return message if message.delivery_tag else None
-
-    found = await eventually(get)
+    queue = await channel.get_queue(name, ensure=False)
+    found = await eventually(lambda: queue.get(no_ack=True, fail=False))
     assert found is not None
     return found
 
 
-def headers(message: DeliveredMessage) -> dict[str, Any]:
-    return message.header.properties.headers or {}
+async def spy_on_calls(channel: AbstractChannel) -> None:
+    """Have a copy of every message of calls put on the queue ``spy``."""
+    queue = await channel.declare_queue("spy", exclusive=True)
+    await queue.bind(CALLS_EXCHANGE, SYNC_QUEUE)
 
 
 async def test_calls_of_one_turn_of_the_loop_travel_as_one_message(bus: RabbitBus, channel: AbstractChannel) -> None:
-    await channel.queue_declare("spy", exclusive=True)
-    await channel.queue_bind("spy", CALLS_EXCHANGE, SYNC_QUEUE)
+    await spy_on_calls(channel)
     await bus.serve_calls(echo, max_in_flight=64)
 
     await asyncio.gather(*(bus.call(a_call()) for _ in range(40)))
@@ -81,15 +77,14 @@ async def test_replies_of_one_turn_of_the_loop_travel_as_one_message(bus: Rabbit
         return await echo(command)
 
     await bus.serve_calls(wait, max_in_flight=64)
-    received: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
-    async with aiormq.connect(amqp_url) as connection:
+    received: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+    async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
-        await channel.basic_consume("amq.rabbitmq.reply-to", received.put, no_ack=True)
-        properties = aiormq.spec.Basic.Properties(reply_to="amq.rabbitmq.reply-to")
+        replies = await channel.get_queue("amq.rabbitmq.reply-to", ensure=False)
+        await replies.consume(received.put, no_ack=True)
         commands = [a_call(), a_call(), a_call()]
-        await channel.basic_publish(
-            codec.encode_batch(commands), exchange=CALLS_EXCHANGE, routing_key=SYNC_QUEUE, properties=properties
-        )
+        calls = await channel.get_exchange(CALLS_EXCHANGE, ensure=False)
+        await calls.publish(aio_pika.Message(codec.encode_batch(commands), reply_to=replies.name), SYNC_QUEUE)
         gate.set()
         message = await asyncio.wait_for(received.get(), 5)
 
@@ -152,15 +147,15 @@ async def test_a_record_that_cannot_be_written_is_counted_and_costs_no_other(bus
 async def test_a_batch_of_calls_expires_with_the_last_of_its_deadlines(
     bus: RabbitBus, channel: AbstractChannel
 ) -> None:
-    await channel.queue_declare("spy", exclusive=True)
-    await channel.queue_bind("spy", CALLS_EXCHANGE, SYNC_QUEUE)
+    await spy_on_calls(channel)
     await bus.serve_calls(echo, max_in_flight=64)
 
     await asyncio.gather(bus.call(a_call(deadline_s=5)), bus.call(a_call(deadline_s=15)))
 
     message = await taken(channel, "spy")
-    assert 14_000 < int(message.header.properties.expiration or 0) <= 15_000
-    assert message.header.properties.delivery_mode != 2
+    assert isinstance(message.expiration, float)
+    assert 14 < message.expiration <= 15
+    assert message.delivery_mode != aio_pika.DeliveryMode.PERSISTENT
 
 
 async def test_the_queue_of_calls_goes_with_its_last_invoker(bus: RabbitBus, amqp_url: str) -> None:
@@ -248,11 +243,11 @@ async def test_what_nobody_can_read_is_parked_at_once_with_the_reason(
     await bus.consume_dead_letters(letters)
     await bus.serve_calls(echo, max_in_flight=1)
 
-    await channel.basic_publish(b"\x00\x00\x00\x02\x00\x00\x00\x00{}", routing_key=queue)
+    await channel.default_exchange.publish(aio_pika.Message(b"\x00\x00\x00\x02\x00\x00\x00\x00{}"), queue)
 
     parked = await taken(channel, UNDECODABLE_QUEUE)
     assert parked.body == b"\x00\x00\x00\x02\x00\x00\x00\x00{}"
-    assert "unknown message type" in headers(parked)["x-tidemill-reason"]
+    assert "unknown message type" in str(parked.headers["x-tidemill-reason"])
     assert not logger.records
     assert not handler.seen
     assert not letters.seen
@@ -266,11 +261,11 @@ async def test_an_unreadable_frame_does_not_cost_the_records_beside_it(
     body = codec.encode(before) + codec.encode(a_notice()) + codec.encode(after)
     await bus.consume_records(logger, max_batch=10, max_wait_s=0.01)
 
-    await channel.basic_publish(body, routing_key=RECORDS_QUEUE)
+    await channel.default_exchange.publish(aio_pika.Message(body), RECORDS_QUEUE)
 
     await eventually(lambda: logger.records == [before, after])
     parked = await taken(channel, UNDECODABLE_QUEUE)
-    assert headers(parked)["x-tidemill-reason"] == "function.changed is not a record"
+    assert parked.headers["x-tidemill-reason"] == "function.changed is not a record"
 
 
 async def test_an_unreadable_notice_counts_as_a_gap(bus: RabbitBus, channel: AbstractChannel) -> None:
@@ -278,7 +273,8 @@ async def test_an_unreadable_notice_counts_as_a_gap(bus: RabbitBus, channel: Abs
     gaps: list[None] = []
     await bus.subscribe(heard.append, on_gap=lambda: gaps.append(None))
 
-    await channel.basic_publish(b"{}", exchange=NOTICES_EXCHANGE, routing_key="x")
+    notices = await channel.get_exchange(NOTICES_EXCHANGE, ensure=False)
+    await notices.publish(aio_pika.Message(b"{}"), "x")
 
     await eventually(lambda: len(gaps) == 1)
     assert heard == []
@@ -327,17 +323,14 @@ async def test_dead_letters_come_from_the_broker_too(bus: RabbitBus, channel: Ab
     letters = Letters()
     work = a_run()
     await bus.send(work)
+    queue = await channel.get_queue(ASYNC_QUEUE.name, ensure=False)
     for _ in range(ASYNC_QUEUE.delivery_limit + 1):
-        delivery_tag = await eventually(lambda: held(channel))
-        assert delivery_tag is not None
-        await channel.basic_nack(delivery_tag, requeue=True)
+        held = await eventually(lambda: queue.get(fail=False))
+        assert held is not None
+        await held.nack(requeue=True)
     await bus.consume_dead_letters(letters)
 
     await eventually(lambda: letters.seen == [DeadLetter(work=work, reason="delivery_limit")])
-
-
-async def held(channel: AbstractChannel) -> int | None:
-    return (await channel.basic_get(ASYNC_QUEUE.name)).delivery_tag
 
 
 async def test_records_are_sent_as_batches(bus: RabbitBus, channel: AbstractChannel) -> None:

@@ -22,6 +22,8 @@ AT_ONCE_S = 0.5
 PUBLISH = b"\x00\x3c\x00\x28"
 ACK = b"\x00\x3c\x00\x50"
 """Class and method of AMQP's frames."""
+CALLS_CHANNEL = 1
+"""The number of the channel that publishes calls, the first of its connection."""
 
 
 @pytest.fixture
@@ -276,6 +278,18 @@ async def test_a_connection_that_stalls_is_given_up_and_replaced(
     assert time.monotonic() - began < 6
     await eventually(lambda: bus.problems() != [])
     proxy.heal()
+
+    await reconnected(bus)
+    assert (await bus.call(a_call(payload=b"again"))).payload == b"again"
+
+
+async def test_a_publishing_channel_that_the_broker_closes_is_replaced_with_its_connection(
+    bus: RabbitBus, other: RabbitBus, proxy: Proxy
+) -> None:
+    await other.serve_calls(echo, max_in_flight=4)
+
+    proxy.inject(marshal(commands.Channel.Close(541, "a bug of the broker", 0, 0), CALLS_CHANNEL))
+    await eventually(lambda: "a bug of the broker" in str(bus.problems()))
 
     await reconnected(bus)
     assert (await bus.call(a_call(payload=b"again"))).payload == b"again"

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-import aiormq
+import aio_pika
 import pytest
-from aiormq.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel
 
 from shared.bus.bus import DeadLetter, Reject
 from shared.bus.rabbitmq import RabbitBus
@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 
 @pytest.fixture
 async def channel(amqp_url: str) -> AsyncIterator[AbstractChannel]:
-    async with aiormq.connect(amqp_url) as connection:
+    async with await aio_pika.connect(amqp_url) as connection:
         yield await connection.channel()
 
 
@@ -76,7 +76,9 @@ async def test_work_is_not_lost_when_nobody_consumes_and_its_queue_was_deleted(
 
     await bus.send(work)
 
-    message = await eventually(lambda: channel.basic_get(ASYNC_QUEUE.name, no_ack=True))
+    queue = await channel.get_queue(ASYNC_QUEUE.name, ensure=False)
+    message = await eventually(lambda: queue.get(no_ack=True, fail=False))
+    assert message is not None
     assert message.body
 
 
