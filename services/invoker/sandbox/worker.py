@@ -130,6 +130,8 @@ class Worker:
         Raises:
             NotHandedOverError: the worker died before the function reached it.
         """
+        if self.state is not WorkerState.BLANK:
+            raise NotHandedOverError
         self._move(WorkerEvent.LOAD)
         self.memory_mb = memory_mb
         self.note_kills()
@@ -150,6 +152,8 @@ class Worker:
         Raises:
             NotHandedOverError: the worker had died before the event reached it.
         """
+        if self.state is not WorkerState.IDLE:  # it died between being chosen and being called
+            raise NotHandedOverError
         self._move(WorkerEvent.RUN)
         self.run_began = time.monotonic()
         milliseconds = int(limit_s * 1000)

@@ -114,7 +114,7 @@ async def test_the_least_recently_used_worker_makes_room(engine_directory: Path)
 async def test_a_busy_version_does_not_starve_another(engine_directory: Path) -> None:
     async with running_engine(engine_directory, max_workers=2, max_workers_per_function=2) as engine:
         greedy, modest = engine.deploy(SLEEP), engine.deploy(NOTHING)
-        calls = asyncio.gather(*(engine.invoke(greedy, {"ms": 100}) for _ in range(90)))
+        calls = asyncio.gather(*(engine.invoke(greedy, {"ms": 60}) for _ in range(60)))
         await eventually(lambda: engine.pool.stats().workers.get("busy") == 2)
 
         assert isinstance((await engine.invoke(modest)).outcome, Returned)
