@@ -45,12 +45,19 @@ class Keeper:
         await replicas.beat(self._db, self._replica_id, "invoker")
 
     async def relay(self) -> None:
-        """Send what was accepted and never sent."""
+        """Send what was accepted and never sent; what could not be sent now comes up again."""
         while lost := await executions.undispatched(self._db, RELAY_BATCH):
-            await asyncio.gather(
-                *(self._bus.send(RunExecution(execution_id=id_, function_id=function)) for id_, function in lost)
+            outcomes = await asyncio.gather(
+                *(self._bus.send(RunExecution(execution_id=id_, function_id=function)) for id_, function in lost),
+                return_exceptions=True,
             )
-            logger.info("executions_relayed", count=len(lost))
+            sent = [id_ for (id_, _), outcome in zip(lost, outcomes, strict=True) if outcome is None]
+            if sent:
+                await executions.mark_dispatched(self._db, sent)
+                logger.info("executions_relayed", count=len(sent))
+            for outcome in outcomes:
+                if outcome is not None:
+                    raise outcome
             if len(lost) < RELAY_BATCH:
                 return
 

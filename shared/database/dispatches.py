@@ -11,6 +11,8 @@ from shared.database.pool import Queries
 
 DISPATCH_DUE_S = 2.0
 DISPATCH_LOST_S = 900.0
+SENDING_S = 10.0
+"""How long whoever took a row to send it has to say that it did; then another may."""
 
 
 async def mark_dispatched(db: Queries, ids: Sequence[str]) -> None:
@@ -22,14 +24,15 @@ async def mark_dispatched(db: Queries, ids: Sequence[str]) -> None:
 
 async def undispatched(db: Queries, limit: int) -> list[tuple[str, str]]:
     """
-    Take up to ``limit`` queued executions that must be sent again, and note them as sent now.
+    Take up to ``limit`` queued executions that must be sent again.
 
     These are the ones whose command never went out, or went out so long ago that it must be lost. Return their
-    (execution, function) ids; two that ask at once get different ones.
+    (execution, function) ids; two that ask at once get different ones. Whoever takes them tells ``mark_dispatched``
+    which ones went out: the others are due again in 10 s.
     """
     rows = await db.fetch(
         """
-        UPDATE executions SET dispatched_at = now()
+        UPDATE executions SET dispatched_at = now() - make_interval(secs => $2 - $4)
         WHERE id IN (
             SELECT id FROM executions
             WHERE status = 'queued'
@@ -42,6 +45,7 @@ async def undispatched(db: Queries, limit: int) -> list[tuple[str, str]]:
         DISPATCH_DUE_S,
         DISPATCH_LOST_S,
         limit,
+        SENDING_S,
     )
     return sorted((row["id"], row["function_id"]) for row in rows)
 

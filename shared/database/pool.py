@@ -11,7 +11,7 @@ tried again here. What the statements say is left to the modules named for their
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeAlias, TypeVar
 
 import asyncpg
@@ -156,11 +156,10 @@ class Database:
         return await _again_when_deadlocked(attempt)
 
     async def _release(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
-        try:
+        # A connection that breaks on its way back is ended by the pool, which opens another when one is asked for.
+        # What was done with it is done: that must not become an error of the statement.
+        with suppress(*_AWAY, asyncpg.InterfaceError, TimeoutError):
             await self.pool.release(connection, timeout=_CLOSE_S)
-        except (*_AWAY, asyncpg.InterfaceError, TimeoutError):
-            # The connection is broken: the pool opens another when one is asked for.
-            connection.terminate()
 
 
 Queries: TypeAlias = "Database | Connection"

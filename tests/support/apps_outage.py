@@ -8,7 +8,7 @@ session's broker is used, one whose connections are all cut and refused.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -46,8 +46,9 @@ def stalling_database(database_url: str) -> Iterator[StallingDatabase]:
     with ExitStack() as stack:
         background = Background()
         stack.callback(background.close)
-        proxy, url = background.call(_way_to(database_url))
-        stack.callback(lambda: background.call(proxy.__aexit__(None, None, None)))
+        opened = AsyncExitStack()
+        stack.callback(lambda: background.call(opened.aclose()))
+        proxy, url = background.call(_way_to(database_url, opened))
         yield StallingDatabase(url=url, _proxy=proxy, _background=background)
 
 
@@ -101,17 +102,18 @@ async def _done(step: Callable[[], None]) -> None:
     step()
 
 
-async def _way_to(database_url: str) -> tuple[Proxy, str]:
-    """Return an open proxy to a database, and the URL through it."""
+async def _way_to(database_url: str, opened: AsyncExitStack) -> tuple[Proxy, str]:
+    """Return an open proxy to a database, and the URL through it; what it opens is entered into the stack."""
     parts = urlsplit(database_url)
     directories = parse_qs(parts.query).get("host")
     if directories is None:
-        proxy = await Proxy.of(database_url).__aenter__()
+        proxy = await opened.enter_async_context(Proxy.of(database_url))
         return proxy, proxy.url(database_url)
     path = f"{directories[0]}/.s.PGSQL.5432"
     bridge = await asyncio.start_server(lambda reader, writer: _bridge(path, reader, writer), "127.0.0.1", 0)
+    await opened.enter_async_context(bridge)
     host, port = bridge.sockets[0].getsockname()[:2]
-    proxy = await Proxy(host, port).__aenter__()
+    proxy = await opened.enter_async_context(Proxy(host, port))
     through = urlsplit(proxy.url(f"postgresql://{host}:{port}/"))
     user = parts.username or "postgres"
     return proxy, urlunsplit(("postgresql", f"{user}@{through.netloc}", parts.path, "", ""))

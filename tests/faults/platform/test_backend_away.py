@@ -58,6 +58,7 @@ def test_a_broker_restart_loses_nothing_accepted_and_everything_works_afterwards
         refused = functions.invoke(name, {"n": 0})
         refused_after_s = time.monotonic() - began
         eventually_sync(lambda: not_ready(on_fragile_broker, "api"), within_s=20)
+        eventually_sync(lambda: relay_has_failed(on_fragile_broker), within_s=20)
         fragile_broker.give_back()
 
         eventually_sync(lambda: all_ready(on_fragile_broker), within_s=60)
@@ -110,6 +111,11 @@ def answers_again(functions: Functions, name: str) -> bool:
     assert answer.status_code == httpx.codes.OK, answer.text
     assert answer.json()["data"]["result"] == 7
     return True
+
+
+def relay_has_failed(cluster: Cluster) -> bool:
+    """Tell whether the invoker has tried in vain to send what was accepted: that must not count as sent."""
+    return '"chore":"Keeper.relay"' in cluster.platform.processes["invoker-0"].log_text()
 
 
 def ids(answer: httpx.Response) -> str:
