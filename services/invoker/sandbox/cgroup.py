@@ -170,12 +170,14 @@ class _GroupV2:
         self._directory = directory
         directory.mkdir(exist_ok=True)
         self.process_files = (str(directory / "cgroup.procs"),)
-        _put(directory / "pids.max", str(max_processes))
-        with suppress(OSError):  # the cpu controller may not be delegated
+        with suppress(OSError):  # not every controller is delegated; the mode says which
+            _put(directory / "pids.max", str(max_processes))
+        with suppress(OSError):
             _put(directory / "cpu.weight", _WEIGHT_V2)
             if cpus is not None:
                 _put(directory / "cpu.max", f"{round(cpus * _PERIOD_US)} {_PERIOD_US}")
-        _put(directory / "memory.oom.group", "1")
+        with suppress(OSError):  # Linux before 4.19
+            _put(directory / "memory.oom.group", "1")
         with suppress(OSError):  # no swap
             _put(directory / "memory.swap.max", "0")
         self._anonymous = _Reading(directory / "memory.stat", _ANONYMOUS_V2)
@@ -199,22 +201,29 @@ class _GroupV2:
 
 class _CgroupsV2:
     """
-    Below the invoker's own group.
+    Below the invoker's own group, or below the root of the hierarchy.
 
-    The kernel lets a group have either processes or limited children, so the invoker first moves itself into
-    a leaf of its own.
+    The kernel lets a group have either processes or limited children, so below its own group the invoker first
+    moves itself into a leaf; the root is exempt from that rule.
     """
 
-    def __init__(self, own: Path, max_processes: int, cpus: float | None) -> None:
+    def __init__(self, parent: Path, max_processes: int, cpus: float | None, *, leaf: bool) -> None:
         self._max_processes, self._cpus = max_processes, cpus
-        leaf = own / "invoker"
-        leaf.mkdir(exist_ok=True)
-        _put(leaf / "cgroup.procs", str(os.getpid()))
-        available = (own / "cgroup.controllers").read_text("ascii").split()
+        available = (parent / "cgroup.controllers").read_text("ascii").split()
         wanted = [each for each in ("memory", "pids", "cpu") if each in available]
-        _put(own / "cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
-        self._parent, self._lock = _make_locked(own)
-        _put(self._parent / "cgroup.subtree_control", " ".join(f"+{each}" for each in wanted))
+        enable = " ".join(f"+{each}" for each in wanted)
+        if leaf:
+            (parent / "invoker").mkdir(exist_ok=True)
+            _put(parent / "invoker" / "cgroup.procs", str(os.getpid()))
+        try:
+            _put(parent / "cgroup.subtree_control", enable)
+            _remove_stale(parent)
+            self._parent, self._lock = _make_locked(parent)
+        except OSError:
+            if leaf:
+                _put(parent / "cgroup.procs", str(os.getpid()))
+            raise
+        _put(self._parent / "cgroup.subtree_control", enable)
         missing = tuple(each for each in ("memory", "pids", "cpu") if each not in wanted)
         self.mode = CgroupMode(name="v2", controllers=tuple(wanted), lacks=missing)
 
@@ -226,28 +235,37 @@ class _CgroupsV2:
         os.close(self._lock)
 
 
-def detect(
-    max_processes: int,
-    cpus: float | None,
-    *,
-    mounts: str = Path("/proc/self/mounts").as_posix(),
-    own: str = Path("/proc/self/cgroup").as_posix(),
-) -> Cgroups:
+def detect(max_processes: int, cpus: float | None) -> Cgroups:
     """Return the strongest mode that really works here; the reasons others do not are kept in ``NoCgroups``."""
-    mounted = [line.split() for line in Path(mounts).read_text("utf-8").splitlines()]
-    paths = dict(_own_paths(Path(own).read_text("utf-8")))
+    mounted = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    paths = dict(_own_paths(Path("/proc/self/cgroup").read_text("utf-8")))
     reasons: list[str] = []
     for fields in mounted:
         if fields[2] == "cgroup2":
-            here = Path(fields[1]) / paths.get("", "/").lstrip("/")
-            try:
-                if "memory" not in (here / "cgroup.controllers").read_text("ascii").split():
-                    reasons.append("v2: the memory controller is not available to this group")
-                    continue
-                _remove_stale(here)
-                return _CgroupsV2(here, max_processes, cpus)
-            except OSError as error:
-                reasons.append(f"v2: {error.strerror} ({error.filename})")
+            found = _detect_v2(Path(fields[1]), paths.get("", "/"), max_processes, cpus, reasons)
+            if found is not None:
+                return found
+    return _detect_v1(mounted, paths, max_processes, cpus, reasons) or NoCgroups(
+        "; ".join(reasons) or "no control group file system is mounted"
+    )
+
+
+def _detect_v2(mount: Path, own: str, max_processes: int, cpus: float | None, reasons: list[str]) -> Cgroups | None:
+    for parent in dict.fromkeys((mount / own.lstrip("/"), mount)):
+        try:
+            if "memory" not in (parent / "cgroup.controllers").read_text("ascii").split():
+                reasons.append(f"v2: the memory controller is not available in {parent}")
+                continue
+            # Only the true root of the hierarchy has no type; a container's root is an ordinary group.
+            return _CgroupsV2(parent, max_processes, cpus, leaf=(parent / "cgroup.type").exists())
+        except OSError as error:
+            reasons.append(f"v2: {error.strerror} ({error.filename or parent})")
+    return None
+
+
+def _detect_v1(
+    mounted: list[list[str]], paths: Mapping[str, str], max_processes: int, cpus: float | None, reasons: list[str]
+) -> Cgroups | None:
     parents: dict[str, Path] = {}
     for controller in ("memory", "pids", "cpu"):
         root = next((Path(f[1]) for f in mounted if f[2] == "cgroup" and controller in f[3].split(",")), None)
@@ -257,11 +275,12 @@ def detect(
         elif root is not None:
             reasons.append(f"v1: no group can be made under {root}")
     if "memory" not in parents:
-        return NoCgroups("; ".join(reasons) or "no control group file system is mounted")
+        return None
     try:
         return _CgroupsV1(parents, max_processes, cpus)
     except OSError as error:
-        return NoCgroups(f"v1: {error}")
+        reasons.append(f"v1: {error}")
+        return None
 
 
 def _own_paths(text: str) -> list[tuple[str, str]]:

@@ -135,5 +135,6 @@ def leftover_groups() -> set[str]:
     for line in Path("/proc/self/mounts").read_text("utf-8").splitlines():
         fields = line.split()
         if fields[2] in {"cgroup", "cgroup2"}:
-            found |= {str(each) for each in Path(fields[1]).glob(f"**/tidemill-{os.getpid()}-*")}
+            for parent, names, _ in os.walk(fields[1]):
+                found |= {f"{parent}/{name}" for name in names if name.startswith(f"tidemill-{os.getpid()}-")}
     return found

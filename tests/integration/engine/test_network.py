@@ -239,5 +239,7 @@ async def test_a_helper_that_does_not_work_costs_the_network_and_not_the_sandbox
 
         assert engine.pool.level() == "full"
         assert weakness.value == "none"
-        assert "slirp4netns ended before the network was up" in weakness.missing
+        opened = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+        reason = "slirp4netns ended before the network was up" if opened else "/dev/net/tun cannot be opened"
+        assert reason in weakness.missing
         assert await engine.result(engine.deploy("exports.handler = async () => 'ran';")) == "ran"

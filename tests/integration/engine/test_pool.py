@@ -180,6 +180,7 @@ async def test_used_stem_cells_are_replaced(engine: Engine) -> None:
 async def test_a_stem_cell_that_dies_is_replaced_and_never_used(engine: Engine) -> None:
     (cell,) = engine.pool._workshop._cells["node"]
     os.kill(cell.pid, signal.SIGKILL)
+    select.select([cell._pidfd], [], [])  # gone, but the event loop has not heard of it
 
     assert await engine.result(engine.deploy(NOTHING)) == "ok"
     await eventually(lambda: engine.pool.stats().stem_cells["node"] == 1)
