@@ -22,7 +22,7 @@ from services.invoker.sandbox.ladder import usable_network
 from services.invoker.sandbox.spawner_process import host_addresses
 from tests.integration.engine.engine import make_directory, running_engine
 from tests.integration.engine.test_isolation import LOOK
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, eventually_sync
 
 PY = "python3.11"
 OUTSIDE, OURS = "198.51.100.2", "198.51.100.1"
@@ -59,6 +59,22 @@ class Outside:
         return made[0]
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for other runs of these tests on this machine: the addresses are the same in each."""
+    with socket.socket(socket.AF_UNIX) as lock:
+
+        def bound() -> bool:
+            try:
+                lock.bind("\0tidemill-test-network")  # a name of the network namespace, gone with the process
+            except OSError:
+                return False
+            return True
+
+        eventually_sync(bound, within_s=60)
+        yield
+
+
 @pytest.fixture
 def outside() -> Iterator[Outside]:
     """Return a network with hosts at a public, three private and the metadata address."""
@@ -67,6 +83,7 @@ def outside() -> Iterator[Outside]:
     tag = uuid.uuid4().hex[:6]
     namespace, here, there = f"tm-{tag}", f"tmh-{tag}", f"tmn-{tag}"
     with ExitStack() as stack:
+        stack.enter_context(alone())
         run("ip", "netns", "add", namespace)
         stack.callback(run, "ip", "netns", "del", namespace)
         run("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", namespace)

@@ -173,7 +173,7 @@ async def test_calls_are_served_in_order_of_arrival(tasks: asyncio.TaskGroup) ->
     it.finish()
     await eventually(lambda: len(served) == 5)
 
-    assert [0, 1, 2, 3, 4] == served
+    assert served == [0, 1, 2, 3, 4]
 
 
 async def test_a_call_past_its_deadline_is_throttled_and_forgotten() -> None:

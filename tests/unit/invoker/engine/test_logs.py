@@ -39,8 +39,8 @@ def test_framed_lines_keep_their_newlines() -> None:
     neo = parse_line(b"\0Nwarn\ttwo\0lines", NOW)
     python = parse_line(f"\0L[WARNING]\t2024-05-01T10:00:00.131Z\t{ID}\ttwo\0lines".encode(), NOW)
 
-    assert ("warn", "two\nlines", "two\nlines") == (neo.level, neo.text, neo.message)
-    assert ("warn", "two\nlines", 1_714_557_600_131) == (python.level, python.text, python.timestamp_ms)
+    assert (neo.level, neo.text, neo.message) == ("warn", "two\nlines", "two\nlines")
+    assert (python.level, python.text, python.timestamp_ms) == ("warn", "two\nlines", 1_714_557_600_131)
 
 
 def test_nothing_unstorable_is_left_in_a_line() -> None:
@@ -80,7 +80,7 @@ def test_a_long_line_is_cut_once_and_the_next_is_whole() -> None:
             collected.feed(stream[at : at + step], NOW)
         lines, dropped = collected.take(NOW)
 
-        assert ["a" * 10, "next"] == [line.message for line in lines]
+        assert [line.message for line in lines] == ["a" * 10, "next"]
         assert dropped == 0
 
 
@@ -92,8 +92,8 @@ def test_taking_starts_anew() -> None:
     collected.feed(b"new\n", NOW)
     second, none = collected.take(NOW)
 
-    assert (["123456"], 2) == ([line.message for line in first], dropped)
-    assert (["new"], 0) == ([line.message for line in second], none)
+    assert ([line.message for line in first], dropped) == (["123456"], 2)
+    assert ([line.message for line in second], none) == (["new"], 0)
 
 
 def test_why_a_process_ended_is_found_even_in_what_was_dropped() -> None:

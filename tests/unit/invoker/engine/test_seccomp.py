@@ -11,7 +11,9 @@ ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 def run(machine: str, number: int, *arguments: int, arch: int | None = None, internet: bool = True) -> int:
     """Interpret the program as the kernel would."""
     code = program(machine, internet_sockets=internet)
-    data = struct.pack("<IIQ6Q", number, ARCHES[machine] if arch is None else arch, 0, *(*arguments, 0, 0, 0, 0, 0, 0)[:6])
+    data = struct.pack(
+        "<IIQ6Q", number, ARCHES[machine] if arch is None else arch, 0, *(*arguments, 0, 0, 0, 0, 0, 0)[:6]
+    )
     accumulator, at = 0, 0
     while True:
         operation, yes, no, k = struct.unpack_from("<HBBI", code, at * 8)
