@@ -55,6 +55,18 @@ def online(other_host: str) -> Iterator[Platform]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def offline(other_host: str) -> Iterator[Platform]:
+    with open_directory() as directory, all_in_one(directory, {"TIDEMILL_NETWORK": "none"}) as running:
+        yield running
+
+
+@pytest.fixture
+def offline_functions(offline: Platform) -> Iterator[Functions]:
+    with offline.neo() as neo, offline.extra_horizon() as exh, functions_on(neo, exh) as made:
+        yield made
+
+
 @pytest.fixture
 def online_functions(online: Platform) -> Iterator[Functions]:
     with online.neo() as neo, online.extra_horizon() as exh, functions_on(neo, exh) as made:
@@ -113,12 +125,12 @@ def test_the_internet_is_not_this_machine_nor_what_is_private_to_it(
     assert reached == []
 
 
-def test_without_a_network_policy_nothing_is_reached(
-    functions: Functions, platform: Platform, other_host: str, neighbour: int
+def test_without_network_nothing_is_reached(
+    offline: Platform, offline_functions: Functions, other_host: str, neighbour: int
 ) -> None:
-    name = functions.create_node(CALLS_BACK, timeLimit=10)
-    targets = [other_host, platform.address, f"http://{FAR}:{PORT}/", f"http://{NEAR}:{neighbour}/"]
+    name = offline_functions.create_node(CALLS_BACK, timeLimit=10)
+    targets = [other_host, offline.address, f"http://{FAR}:{PORT}/", f"http://{NEAR}:{neighbour}/"]
 
-    answers = functions.call(name, "/", "POST", json=targets).json()
+    answers = offline_functions.call(name, "/", "POST", json=targets).json()
 
     assert [answer.partition(":")[0] for answer in answers] == ["error"] * len(targets)
