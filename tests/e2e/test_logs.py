@@ -45,6 +45,18 @@ def test_a_neo_run_keeps_its_first_thousand_lines_and_says_so(functions: Functio
     assert [line["level"] for line in logs[1000:]] == ["warn"]
 
 
+def test_a_long_line_of_a_neo_run_is_cut_and_says_so(functions: Functions) -> None:
+    name = functions.create_neo("module.exports = ({ log }) => { log.error('x'.repeat(5000)); console.log('y') }")
+
+    data = functions.invoke(name).json()["data"]
+
+    logs = eventually_sync(lambda: functions.execution(name, data["execution"]["id"])["logs"])
+    assert [(line["level"], line["message"]) for line in logs] == [
+        ("error", "x" * 4096 + "…(truncated)"),
+        ("info", "y"),
+    ]
+
+
 def test_levels_are_kept(functions: Functions) -> None:
     name = functions.create_node(
         "exports.handler = async () => {"

@@ -12,6 +12,8 @@ const { record } = require('./log.js');
 
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const FILE = '/function/index.js';
+const MOST_LINES = 1000;
+const LONGEST_LINE = 4096;
 const REQUIRABLE = ['util', 'buffer', 'url', 'querystring', 'crypto', 'assert', 'events'];
 const SHARED_CLASSES = {
   URL, URLSearchParams, TextEncoder, TextDecoder, AbortController, AbortSignal, Event, EventTarget,
@@ -99,7 +101,7 @@ class Neo {
   }
 
   run(request) {
-    const run = { timers: new Set() };
+    const run = { timers: new Set(), lines: 0 };
     this.current = run;
     const realm = vm.createContext(vm.constants?.DONT_CONTEXTIFY ?? {});
     const guest = this.inside.runInContext(realm)(this.hostFunctions(run), { ...SHARED_CLASSES, Buffer, atob, btoa });
@@ -168,8 +170,13 @@ class Neo {
     let last = 0;
     return {
       log: (level, parts) => {
+        run.lines += 1;
+        if (run.lines > MOST_LINES) {
+          if (run.lines === MOST_LINES + 1) record('warn', `more than ${MOST_LINES} lines: the rest is not kept`);
+          return;
+        }
         const text = parts.map((part) => (typeof part === 'string' ? part : util.inspect(part))).join(' ');
-        record(level, text);
+        record(level, text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}…(truncated)` : text);
       },
       timer: (name, args) => {
         const timer = globalThis[name](...args);
