@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.support.builders import Functions, functions_on, unique
 from tests.support.platform import CLIENT_ID, ROOT, Platform, all_in_one
 
 PASSWORD = "another long password"
+TOKEN_USED_S = 150
+"""How long a token is used before the next login: well below its five minutes, since a test may take a while."""
 
 AddUser = Callable[..., httpx.Client]
 
@@ -22,6 +25,8 @@ AddUser = Callable[..., httpx.Client]
 def platform() -> Iterator[Platform]:
     with open_directory() as directory, all_in_one(directory) as running:
         yield running
+        process = running.processes["tidemill"]
+        assert process.popen.poll() is None, f"the platform ended by itself:\n{process.log_text()[-8000:]}"
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +35,37 @@ def neo(platform: Platform) -> Iterator[httpx.Client]:
         yield client
 
 
+class Login:
+    """One logged-in client for many tests: checking a password is slow on purpose, a token lives five minutes."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._client: httpx.Client | None = None
+        self._until = 0.0
+
+    def client(self) -> httpx.Client:
+        """Return the client, logged in anew when its token is near its end."""
+        if self._client is None or time.monotonic() > self._until:
+            self.close()
+            self._client = self._platform.extra_horizon()
+            self._until = time.monotonic() + TOKEN_USED_S
+        return self._client
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+
+@pytest.fixture(scope="session")
+def login(platform: Platform) -> Iterator[Login]:
+    made = Login(platform)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def exh(platform: Platform) -> Iterator[httpx.Client]:
-    """Log in for each test: access tokens live five minutes, a session of tests may live longer."""
-    with platform.extra_horizon() as client:
-        yield client
+def exh(login: Login) -> httpx.Client:
+    return login.client()
 
 
 @pytest.fixture

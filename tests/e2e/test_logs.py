@@ -154,7 +154,7 @@ def test_lines_belong_to_the_call_that_printed_them_under_concurrency(
 
     answers = list(threads.map(lambda path: functions.call(name, path), calls))
 
-    assert [answer.status_code for answer in answers] == [204] * 40
+    assert [answer.text for answer in answers if answer.status_code != 204] == []
     run_ids = set()
     for path in calls:
         lines = eventually_sync(partial(logs_of, functions, name, path))
