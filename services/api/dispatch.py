@@ -15,6 +15,7 @@ import structlog
 
 from shared.bus.bus import Bus
 from shared.database import executions
+from shared.database.executions import Dispatch
 from shared.database.pool import Database
 from shared.domain.errors import PlatformError
 from shared.messages.messages import RunExecution
@@ -34,17 +35,17 @@ class Dispatcher:
         self._bus = bus
         self._max_waiting = max_waiting
         self._max_batch = max_batch
-        self._waiting: deque[RunExecution] = deque()
+        self._waiting: deque[Dispatch] = deque()
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def dispatch(self, execution_id: str, function_id: str) -> None:
+    def dispatch(self, command: Dispatch) -> None:
         """Have the command of an accepted execution sent soon."""
         if len(self._waiting) >= self._max_waiting:
             _left_to_relay.inc()
             return
-        self._waiting.append(RunExecution(execution_id=execution_id, function_id=function_id))
+        self._waiting.append(command)
         self._idle.clear()
         self._work.set()
 
@@ -62,9 +63,9 @@ class Dispatcher:
         """Wait until everything handed over has been tried."""
         await self._idle.wait()
 
-    async def _send_all(self, batch: Sequence[RunExecution]) -> None:
+    async def _send_all(self, batch: Sequence[Dispatch]) -> None:
         results = await asyncio.gather(*(self._sent(command) for command in batch))
-        sent = [command.execution_id for command, ok in zip(batch, results, strict=True) if ok]
+        sent = [command for command, ok in zip(batch, results, strict=True) if ok]
         if len(sent) < len(batch):
             _left_to_relay.inc(len(batch) - len(sent))
             _log.warning("executions_left_to_relay", count=len(batch) - len(sent))
@@ -75,9 +76,13 @@ class Dispatcher:
         except PlatformError as error:
             _log.warning("dispatch_not_stamped", count=len(sent), reason=error.message)
 
-    async def _sent(self, command: RunExecution) -> bool:
+    async def _sent(self, command: Dispatch) -> bool:
         try:
-            await self._bus.send(command)
+            await self._bus.send(
+                RunExecution(
+                    execution_id=command.execution_id, function_id=command.function_id, revision=command.revision
+                )
+            )
         except PlatformError:
             return False
         return True

@@ -51,7 +51,14 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     await pool.start()
     stack.push_async_callback(pool.close)
     invoker = Invoker(functions, pool, ports.bus.record)
-    runner = ExecutionRunner(ports.db, functions, invoker, ports.bus.record, holder=ports.replica_id)
+    runner = ExecutionRunner(
+        ports.db,
+        functions,
+        invoker,
+        ports.bus.record,
+        holder=ports.replica_id,
+        lane_width=settings.engine.max_workers_per_function,
+    )
     stack.push_async_callback(runner.close)
 
     def on_notice(notice: Notice) -> None:

@@ -4,17 +4,20 @@ Accepted executions: claimed, run once, settled once.
 The row is the truth; the message only says that it is time. A claim moves the row from queued to running and
 gives this invoker a lease that outlives the function's time limit; only its holder may settle it. A message
 that comes again finds a row that is not queued any more and is done with. A run that was cut off is never
-started again: the lease keeper settles it as interrupted, as both dialects promise (docs/adr/0003).
+started again: the keeper settles it as interrupted, as both dialects promise (docs/adr/0003).
+
+What cannot be run here and now is put off, not failed: its row stays queued, or goes back to it before the
+event has reached any worker, and the relay sends it again a little later.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from services.invoker.invoke import Invoker
+from services.invoker.lanes import Lanes
 from shared.bus.bus import Delivery, Reject
 from shared.database import executions
 from shared.database.executions import Claim, ClaimedExecution, Settlement
@@ -24,6 +27,7 @@ from shared.database.pool import Database
 from shared.domain.errors import (
     FunctionNotFoundError,
     IllegalStateError,
+    InternalError,
     PlatformError,
     ThrottledError,
     UnavailableError,
@@ -32,17 +36,25 @@ from shared.domain.function import Function
 from shared.domain.outcome import Failure, Report, Returned, failure_of
 from shared.messages.messages import LogLinesWritten, Record, RunExecution, Work
 
-LEASE_MARGIN_S = 30.0
-"""How much longer a lease lasts than the function's time limit: loading, settling, a slow database."""
-PATIENCE_S = 20.0
-"""How long a claimed execution waits for a place when its function is at its limit."""
+WAIT_FOR_WORKER_S = 20.0
+"""How long a claimed execution waits for a worker; the function's own time begins after that."""
+SETTLE_S = 60.0
+"""How long settling may take beyond the run: a database that is away for a moment must not cost a finished run."""
+LANE_PATIENCE_S = 0.5
+PUT_OFF_S = 5.0
+"""An execution there is no place for is sent again after so long."""
 _PAUSE_S = 0.25
 
 logger = structlog.get_logger()
 
 
+def lease_s(timeout_s: float) -> float:
+    """Return how long a lease lasts: longer than waiting, running to the time limit, and settling together."""
+    return WAIT_FOR_WORKER_S + timeout_s + SETTLE_S
+
+
 class ExecutionRunner:
-    """Runs accepted executions for one invoker, known to the lease keeper as ``holder``."""
+    """Runs accepted executions for one invoker, known to the keeper as ``holder``."""
 
     def __init__(
         self,
@@ -52,12 +64,15 @@ class ExecutionRunner:
         record: Callable[[Record], None],
         *,
         holder: str,
+        lane_width: int,
     ) -> None:
         self._db = db
         self._functions = functions
         self._invoker = invoker
         self._record = record
         self._holder = holder
+        self._lanes = Lanes(width=lane_width, patience_s=LANE_PATIENCE_S)
+        self._held: set[str] = set()
         self._claims: GroupCommit[Claim, ClaimedExecution | None] = GroupCommit(lambda rows: executions.claim(db, rows))
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(lambda rows: executions.settle(db, rows))
 
@@ -67,56 +82,89 @@ class ExecutionRunner:
         await self._settlements.close()
 
     async def run(self, work: Work, delivery: Delivery) -> None:
-        """Run one execution to its end; the handler of ``invoker.async.v1``."""
+        """
+        Run one execution to its end; the handler of ``invoker.async.v1``.
+
+        Raises:
+            Reject: the message does not belong here.
+            UnavailableError: the database is away; the bus holds the message until it is back.
+        """
         if not isinstance(work, RunExecution):
             raise Reject(f"{type(work).__name__} does not belong on this queue")
+        if work.execution_id in self._held:
+            return
+        self._held.add(work.execution_id)
         try:
-            function = await self._runnable(work.function_id)
+            await self._run_held(work, again=delivery.count > 1)
+        finally:
+            self._held.discard(work.execution_id)
+
+    async def _run_held(self, work: RunExecution, *, again: bool) -> None:
+        try:
+            function = await self._runnable(work)
         except (FunctionNotFoundError, IllegalStateError) as error:
             await executions.refuse(self._db, work.execution_id, refusal(error))
             return
-        claimed = await self._claims.submit(self._claim(work.execution_id, function))
-        if claimed is None:
-            logger.debug("execution_not_queued", execution_id=work.execution_id, delivery=delivery.count)
+        if not await self._lanes.enter(function.id):
+            await executions.postpone(self._db, [work.execution_id], due_in_s=PUT_OFF_S)
             return
-        settlement = await self._run_claimed(function, claimed)
-        await self._settle(settlement, deadline=time.monotonic() + LEASE_MARGIN_S / 2)
+        try:
+            await self._claim_and_run(work.execution_id, function, again=again)
+        finally:
+            self._lanes.leave(function.id)
 
-    async def _runnable(self, function_id: str) -> Function:
-        function = await self._functions.get(function_id)
+    async def _runnable(self, work: RunExecution) -> Function:
+        function = await self._functions.get(work.function_id, revision=work.revision)
         if not function.enabled:
             raise IllegalStateError("the function is disabled")
         return function
 
-    def _claim(self, execution_id: str, function: Function) -> Claim:
-        lease = timedelta(seconds=function.version.spec.timeout_s + PATIENCE_S + LEASE_MARGIN_S)
-        return Claim(id=execution_id, holder=self._holder, lease_until=datetime.now(UTC) + lease)
+    async def _claim_and_run(self, execution_id: str, function: Function, *, again: bool) -> None:
+        """
+        Claim, run, settle.
+
+        A redelivered message may find the row claimed by us although nothing here runs it: the answer to the
+        claim was lost. Such a claim is taken up (``again``).
+        """
+        version = function.version
+        lease = lease_s(version.spec.timeout_s)
+        claimed = await self._claims.submit(
+            Claim(id=execution_id, holder=self._holder, lease_s=lease, version_id=version.id, again=again)
+        )
+        if claimed is None:
+            logger.debug("execution_not_queued", execution_id=execution_id)
+            return
+        give_up_at = time.monotonic() + lease
+        try:
+            settlement = await self._run_claimed(function, claimed)
+        except (ThrottledError, UnavailableError) as error:
+            logger.info("execution_put_off", execution_id=execution_id, reason=error.code)
+            await executions.release(self._db, execution_id, self._holder, due_in_s=PUT_OFF_S)
+            return
+        await self._settle(settlement, give_up_at)
 
     async def _run_claimed(self, function: Function, claimed: ClaimedExecution) -> Settlement:
+        """Run; raise only what means that nothing was started and another time may be better."""
         try:
-            report = await self._run_patiently(function, claimed)
+            report = await self._invoker.run(
+                function,
+                claimed.kind,
+                claimed.id,
+                claimed.params,
+                deadline_s=function.version.spec.timeout_s,
+                wait_s=WAIT_FOR_WORKER_S,
+            )
+        except (ThrottledError, UnavailableError):
+            raise
         except PlatformError as error:
             return self._settlement(claimed.id, failure=refusal(error))
+        except Exception:
+            logger.exception("execution_failed_unexpectedly", execution_id=claimed.id)
+            bug = InternalError("the invoker failed unexpectedly", incident=claimed.id)
+            return self._settlement(claimed.id, failure=refusal(bug))
         if report.logs:
             self._record(LogLinesWritten(record_id=claimed.id, first_number=0, lines=report.logs))
         return self._settlement(claimed.id, report=report, failure=failure_of(report.outcome))
-
-    async def _run_patiently(self, function: Function, claimed: ClaimedExecution) -> Report:
-        """An accepted execution is not refused for a full house as a synchronous call is: it waits a little."""
-        give_up_at = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return await self._invoker.run(
-                    function,
-                    claimed.kind,
-                    claimed.id,
-                    claimed.params,
-                    function.version.spec.timeout_s + LEASE_MARGIN_S / 2,
-                )
-            except (ThrottledError, UnavailableError):
-                if time.monotonic() >= give_up_at:
-                    raise
-            await asyncio.sleep(_PAUSE_S)
 
     def _settlement(self, execution_id: str, *, report: Report | None = None, failure: Failure | None) -> Settlement:
         returned = report.outcome if report is not None and isinstance(report.outcome, Returned) else None
@@ -133,17 +181,13 @@ class ExecutionRunner:
             dropped_log_lines=report.dropped_log_lines if report is not None else 0,
         )
 
-    async def _settle(self, settlement: Settlement, *, deadline: float) -> None:
-        """
-        Write the end down, patiently: a database that is away for a moment must not cost a finished run.
-
-        Past the deadline the message goes back; the lease runs out and the keeper settles the row.
-        """
+    async def _settle(self, settlement: Settlement, give_up_at: float) -> None:
+        """Write the end down, for as long as the lease lasts; past it the keeper settles the row."""
         while True:
             try:
                 settled = await self._settlements.submit(settlement)
             except UnavailableError:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= give_up_at:
                     raise
                 await asyncio.sleep(_PAUSE_S)
                 continue

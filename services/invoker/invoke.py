@@ -53,7 +53,7 @@ class Invoker:
                 command.kind,
                 command.record_id,
                 command.payload,
-                (command.expires_at_ms - _now_ms()) / 1000,
+                deadline_s=(command.expires_at_ms - _now_ms()) / 1000,
             )
         except PlatformError as error:
             return self._refuse(command, error)
@@ -61,14 +61,29 @@ class Invoker:
             return self._answer_api_call(command, function, report)
         return self._answer_execution(command, function, report)
 
-    async def run(self, function: Function, kind: str, record_id: str, event: bytes, deadline_s: float) -> Report:
-        """Run a function once on an event; raise ``PlatformError`` when it could not be started."""
+    async def run(
+        self,
+        function: Function,
+        kind: str,
+        record_id: str,
+        event: bytes,
+        *,
+        deadline_s: float,
+        wait_s: float | None = None,
+    ) -> Report:
+        """
+        Run a function once on an event; raise ``PlatformError`` when it could not be started.
+
+        ``deadline_s`` bounds waiting for a worker and running together; with ``wait_s`` the waiting has a bound
+        of its own.
+        """
         report = await self._pool.invoke(
             code_of(function),
             Invocation(
                 request_id=str(uuid.uuid4()),
                 event=event,
                 deadline_s=deadline_s,
+                wait_s=wait_s,
                 context=_neo_context(record_id) if function.version.spec.convention is Convention.NEO else {},
             ),
         )

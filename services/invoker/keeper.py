@@ -7,11 +7,14 @@ What keeps accepted executions from being forgotten: three small loops, safe to 
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import structlog
 
 from shared.bus.bus import Bus
 from shared.database import executions, replicas
+from shared.database.executions import Dispatch
 from shared.database.pool import Database
 from shared.messages.messages import RunExecution
 from shared.process.chores import every
@@ -26,12 +29,14 @@ logger = structlog.get_logger()
 
 
 class Keeper:
-    """The three loops of one invoker."""
+    """The three loops of one invoker. ``now`` gives seconds of a steady clock."""
 
-    def __init__(self, db: Database, bus: Bus, *, replica_id: str) -> None:
+    def __init__(self, db: Database, bus: Bus, *, replica_id: str, now: Callable[[], float] = time.monotonic) -> None:
         self._db = db
         self._bus = bus
         self._replica_id = replica_id
+        self._now = now
+        self._beating_since = self._last_beat = now()
 
     async def start(self, supervisor: Supervisor) -> None:
         """Announce this invoker, then keep at it."""
@@ -43,15 +48,15 @@ class Keeper:
     async def beat(self) -> None:
         """Say that this invoker is alive."""
         await replicas.beat(self._db, self._replica_id, "invoker")
+        if self._now() - self._last_beat > executions.HOLDER_SILENT_S:
+            self._beating_since = self._now()
+        self._last_beat = self._now()
 
     async def relay(self) -> None:
         """Send what was accepted and never sent; what could not be sent now comes up again."""
         while lost := await executions.undispatched(self._db, RELAY_BATCH):
-            outcomes = await asyncio.gather(
-                *(self._bus.send(RunExecution(execution_id=id_, function_id=function)) for id_, function in lost),
-                return_exceptions=True,
-            )
-            sent = [id_ for (id_, _), outcome in zip(lost, outcomes, strict=True) if outcome is None]
+            outcomes = await asyncio.gather(*(self._bus.send(_command(each)) for each in lost), return_exceptions=True)
+            sent = [each for each, outcome in zip(lost, outcomes, strict=True) if outcome is None]
             if sent:
                 await executions.mark_dispatched(self._db, sent)
                 logger.info("executions_relayed", count=len(sent))
@@ -62,7 +67,20 @@ class Keeper:
                 return
 
     async def reap(self) -> None:
-        """Settle what nobody is running any more."""
-        interrupted = await executions.interrupt_lost(self._db)
+        """
+        Settle what nobody is running any more.
+
+        Silence proves nothing when nobody could be heard: after the database was away, every invoker gets the
+        time to say that it is alive before any is taken for dead.
+        """
+        await self.beat()
+        heard_for = self._now() - self._beating_since
+        interrupted = await executions.interrupt_lost(self._db, silent_holders=heard_for >= executions.HOLDER_SILENT_S)
         if interrupted:
             logger.warning("executions_interrupted", count=len(interrupted), execution_ids=interrupted[:20])
+
+
+def _command(dispatch: Dispatch) -> RunExecution:
+    return RunExecution(
+        execution_id=dispatch.execution_id, function_id=dispatch.function_id, revision=dispatch.revision
+    )

@@ -12,10 +12,13 @@ from enum import Enum
 import structlog
 
 from shared.bus.bus import Delivery, InvocationHandler, Reject, WorkHandler
-from shared.domain.errors import InternalError, PlatformError
+from shared.domain.errors import InternalError, PlatformError, UnavailableError
 from shared.messages.messages import InvocationReply, InvokeFunction, Work
 
 DELIVERY_LIMIT_REASON = "delivery_limit"
+HELD_S = 600.0
+"""How long a piece of work is held while a backend is away; well under the broker's consumer timeout."""
+_HELD_PAUSE_S = 0.25
 
 _log = structlog.get_logger(__name__)
 
@@ -41,15 +44,27 @@ _AGAIN = Disposition(Fate.AGAIN)
 
 
 async def dispose(handler: WorkHandler, work: Work, delivery: Delivery) -> Disposition:
-    """Let ``handler`` do the work; its end in exactly one disposition. Cancellation passes through: it gives none."""
-    try:
-        await handler(work, delivery)
-    except Reject as reject:
-        return Disposition(Fate.DEAD, f"rejected: {reject}")
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises means: deliver it again
-        _log.warning("work_failed", type=work.TYPE, delivery=delivery.count, exc_info=error)
-        return _AGAIN
-    return _DONE
+    """
+    Let ``handler`` do the work; its end in exactly one disposition. Cancellation passes through: it gives none.
+
+    A backend that is away says nothing about the work: it is held here and tried again until the backend is back,
+    for as long as the broker lets us, and does not use up its deliveries.
+    """
+    give_up_at = time.monotonic() + HELD_S
+    attempt = 1
+    while True:
+        try:
+            await handler(work, delivery)
+        except Reject as reject:
+            return Disposition(Fate.DEAD, f"rejected: {reject}")
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises means: deliver it again
+            _log.warning("work_failed", type=work.TYPE, delivery=delivery.count, attempt=attempt, exc_info=error)
+            if not isinstance(error, UnavailableError) or time.monotonic() >= give_up_at:
+                return _AGAIN
+        else:
+            return _DONE
+        await asyncio.sleep(pause_s(attempt, _HELD_PAUSE_S, factor=2.0))
+        attempt += 1
 
 
 async def answer(handler: InvocationHandler, command: InvokeFunction) -> InvocationReply:

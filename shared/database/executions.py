@@ -15,7 +15,14 @@ from datetime import datetime
 
 import asyncpg
 
-from shared.database.dispatches import mark_dispatched, undispatch_all, undispatched
+from shared.database.dispatches import (
+    DISPATCH_LOST_S,
+    Dispatch,
+    mark_dispatched,
+    postpone,
+    undispatch_all,
+    undispatched,
+)
 from shared.database.execution_records import (
     LedgerRow,
     find_execution,
@@ -35,6 +42,7 @@ __all__ = [
     "AcceptedExecution",
     "Claim",
     "ClaimedExecution",
+    "Dispatch",
     "LedgerRow",
     "NewExecution",
     "Settlement",
@@ -48,7 +56,9 @@ __all__ = [
     "ledger",
     "list_executions",
     "mark_dispatched",
+    "postpone",
     "refuse",
+    "release",
     "settle",
     "undispatch_all",
     "undispatched",
@@ -93,11 +103,17 @@ class AcceptedExecution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Who wants to run an execution, and until when they may."""
+    """
+    Who wants to run an execution, which version, and for how long from now they may.
+
+    ``again`` takes up an earlier claim of the same holder, who never heard of it.
+    """
 
     id: str
     holder: str
-    lease_until: datetime
+    lease_s: float
+    version_id: str
+    again: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -240,17 +256,22 @@ async def claim(db: Queries, claims: Sequence[Claim]) -> list[ClaimedExecution |
     """Move executions from queued to running, each with a lease; None for one that is not queued (any more)."""
     rows = await db.fetch(
         """
-        UPDATE executions e SET status = 'running', started_at = clock_timestamp(),
-               lease_holder = input.holder, lease_until = input.lease_until
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS input(id, holder, lease_until)
-        WHERE e.id = input.id AND e.status = ANY($4::text[])
+        UPDATE executions e SET status = 'running', started_at = clock_timestamp(), version_id = input.version_id,
+               lease_holder = input.holder, lease_until = clock_timestamp() + make_interval(secs => input.lease_s)
+        FROM unnest($1::text[], $2::text[], $3::double precision[], $4::text[], $5::boolean[])
+            AS input(id, holder, lease_s, version_id, again)
+        WHERE e.id = input.id AND (e.status = ANY($6::text[])
+                                   OR input.again AND e.lease_holder = input.holder AND e.status = ANY($7::text[]))
         RETURNING e.id, e.function_id, e.environment_id, e.version_id, e.kind, e.params, e.accepted_at, e.started_at,
                   e.created_by_user, e.created_by_application, e.lease_holder
         """,
         [each.id for each in claims],
         [each.holder for each in claims],
-        [each.lease_until for each in claims],
+        [each.lease_s for each in claims],
+        [each.version_id for each in claims],
+        [each.again for each in claims],
         sources(EXECUTION, "claimed"),
+        sources(EXECUTION, "reclaimed"),
     )
     claimed = {row["id"]: row for row in rows}
     # Each row goes to the one claim that took it, also when a batch holds two claims of the same execution.
@@ -353,11 +374,28 @@ async def _leave_queue(db: Queries, execution_id: str, event: str, status: str, 
     return ended is not None
 
 
-async def interrupt_lost(db: Queries, *, limit: int = 500) -> list[str]:
+async def release(db: Queries, execution_id: str, holder: str, *, due_in_s: float) -> bool:
+    """Put a claimed execution that was not started back in the queue, to be sent again in so many seconds."""
+    released = await db.fetchval(
+        """
+        UPDATE executions SET status = 'queued', started_at = NULL, lease_holder = NULL, lease_until = NULL,
+               dispatched_at = now() - make_interval(secs => $3)
+        WHERE id = $1 AND lease_holder = $2 AND status = ANY($4::text[])
+        RETURNING id
+        """,
+        execution_id,
+        holder,
+        DISPATCH_LOST_S - due_in_s,
+        sources(EXECUTION, "released"),
+    )
+    return released is not None
+
+
+async def interrupt_lost(db: Queries, *, silent_holders: bool = True, limit: int = 500) -> list[str]:
     """
     Fail running executions that nobody runs any more; return the ids of up to ``limit`` of them.
 
-    Their lease has run out, or whoever holds it was not heard of (``replicas.beat``) for 15 s.
+    Their lease has run out, or (``silent_holders``) whoever holds it was not heard of (``replicas.beat``) for 15 s.
     """
     failure = Failure(
         kind="interrupted", name="InterruptedError", message="the process that ran the function went away"
@@ -367,7 +405,7 @@ async def interrupt_lost(db: Queries, *, limit: int = 500) -> list[str]:
         WITH lost AS (
             SELECT id FROM executions e
             WHERE status = ANY($1::text[])
-              AND (lease_until < now() OR started_at < now() - make_interval(secs => $2) AND NOT EXISTS (
+              AND (lease_until < now() OR $6 AND started_at < now() - make_interval(secs => $2) AND NOT EXISTS (
                       SELECT FROM replicas r
                       WHERE r.id = e.lease_holder AND r.seen_at > now() - make_interval(secs => $2)))
             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -383,6 +421,7 @@ async def interrupt_lost(db: Queries, *, limit: int = 500) -> list[str]:
         limit,
         failure,
         SETTLE_SHARD,
+        silent_holders,
     )
     return sorted(row["id"] for row in rows)
 

@@ -16,8 +16,13 @@ EXECUTION: Table = {
     ("running", "returned"): "completed",
     ("running", "failed"): "failed",
     ("running", "interrupted"): "failed",
+    ("running", "reclaimed"): "running",
+    ("running", "released"): "queued",
 }
-"""``refused``: it could not be started (function gone or disabled, dead letter)."""
+"""
+``refused``: it could not be started (function gone or disabled, dead letter). ``reclaimed``: its holder takes up a
+claim whose answer was lost. ``released``: its holder found no worker for it; the event reached none.
+"""
 
 FUNCTION: Table = {
     ("creating", "deployed"): "active",

@@ -81,13 +81,18 @@ class InvocationReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunExecution:
-    """Run an accepted execution; everything else is in its row. Carried by ``invoker.async.v1``."""
+    """
+    Run an accepted execution; everything else is in its row. Carried by ``invoker.async.v1``.
+
+    ``revision`` is the function's that the sender knew: the invoker must know that one or a later one.
+    """
 
     TYPE: ClassVar[str] = "execution.run"
     VERSION: ClassVar[int] = 1
 
     execution_id: str
     function_id: str
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

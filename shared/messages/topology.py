@@ -23,8 +23,9 @@ class WorkQueue:
     """
     A queue of work.
 
-    ``consumer_timeout_s`` is how long the broker waits for a disposition: it must outlive the longest run
-    (300 s) and its lease (330 s). After ``delivery_limit`` redeliveries a piece of work is dead-lettered.
+    ``consumer_timeout_s`` is how long the broker waits for a disposition: it must outlive holding a message while
+    the database is away (600 s), and then the lease of the longest run (900 s and 80 s more). After
+    ``delivery_limit`` redeliveries a piece of work is dead-lettered.
     """
 
     name: str

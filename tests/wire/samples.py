@@ -69,7 +69,7 @@ SAMPLES: tuple[Message, ...] = (
         cold_start=True,
         payload=b"\x89PNG\r\n",
     ),
-    RunExecution(execution_id=_ID, function_id=_FUNCTION),
+    RunExecution(execution_id=_ID, function_id=_FUNCTION, revision=7),
     DeployFunction(deployment_id=_ID, function_id=_FUNCTION),
     FunctionChanged(function_id=_FUNCTION, environment_id="env_1", name="orders", revision=4, deleted=True),
     DeploymentFinished(deployment_id=_ID, function_id=_FUNCTION, error=_ERROR),

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from services.api.access.permissions import authorize
 from services.api.platform import Platform
-from shared.database.executions import NewExecution
+from shared.database.executions import Dispatch, NewExecution
 from shared.domain.errors import (
     IllegalStateError,
     Kind,
@@ -115,7 +115,9 @@ async def invoke_later(
         )
     )
     if accepted.is_new:
-        platform.dispatcher.dispatch(accepted.id, function.id)
+        platform.dispatcher.dispatch(
+            Dispatch(execution_id=accepted.id, function_id=function.id, revision=function.revision)
+        )
     return Accepted(execution_id=accepted.id, accepted_at=accepted.accepted_at, is_new=accepted.is_new)
 
 

@@ -55,7 +55,8 @@ class Invocation:
     """
     One call: ``event`` is JSON text that nobody parses on the way.
 
-    ``deadline_s`` is how long the caller will wait from now on, at most. ``context`` holds small extra fields
+    ``deadline_s`` is how long the caller will wait from now on, at most; with ``wait_s`` it counts from the start of
+    the run, and a worker is waited for so long at most. ``context`` holds small extra fields
     (Neo: ``execution_id``, ``started_at``; Lambda: ``invoked_function_arn``), ``secrets`` what a Neo function
     was granted.
     """
@@ -63,6 +64,7 @@ class Invocation:
     request_id: str
     event: bytes
     deadline_s: float
+    wait_s: float | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
 

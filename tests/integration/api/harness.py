@@ -247,8 +247,7 @@ class _Invoker:
     async def run(self, work: Work, _delivery: Delivery) -> None:
         assert isinstance(work, RunExecution)
         self._script.works.append(work.execution_id)
-        lease = await self._ports.db.fetchval("SELECT now() + interval '1 minute'")
-        claim = Claim(id=work.execution_id, holder=self._ports.replica_id, lease_until=lease)
+        claim = Claim(id=work.execution_id, holder=self._ports.replica_id, lease_s=60, version_id="0" * 24)
         [claimed] = await executions.claim(self._ports.db, [claim])
         if claimed is None:
             return

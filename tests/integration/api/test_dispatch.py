@@ -11,7 +11,7 @@ from services.api.dispatch import Dispatcher
 from services.ports import Ports
 from shared.bus.bus import Delivery
 from shared.database import executions, partitions
-from shared.database.executions import NewExecution
+from shared.database.executions import Dispatch, NewExecution
 from shared.domain.execution import ExecutionKind
 from shared.domain.ids import new_record_id
 from shared.messages.messages import RunExecution, Work
@@ -51,6 +51,10 @@ async def stamped(ports: Ports, ids: Sequence[str]) -> int:
     return count
 
 
+def command(execution_id: str) -> Dispatch:
+    return Dispatch(execution_id=execution_id, function_id="func_0123456789", revision=1)
+
+
 async def test_everything_handed_over_is_sent_and_stamped(ports: Ports) -> None:
     seen: list[str] = []
 
@@ -64,7 +68,7 @@ async def test_everything_handed_over_is_sent_and_stamped(ports: Ports) -> None:
     async with Supervisor() as supervisor:
         supervisor.spawn("dispatch", dispatcher.run())
         for execution_id in ids:
-            dispatcher.dispatch(execution_id, "func_0123456789")
+            dispatcher.dispatch(command(execution_id))
         async with asyncio.timeout(5):
             await dispatcher.drain()
 
@@ -78,11 +82,11 @@ async def test_what_cannot_be_sent_is_not_stamped_and_later_ones_still_go(ports:
     await ports.bus.close()
     async with Supervisor() as supervisor:
         task = supervisor.spawn("dispatch", dispatcher.run())
-        dispatcher.dispatch(ids[0], "func_0123456789")
+        dispatcher.dispatch(command(ids[0]))
         async with asyncio.timeout(5):
             await dispatcher.drain()
         await ports.bus.start()
-        dispatcher.dispatch(ids[1], "func_0123456789")
+        dispatcher.dispatch(command(ids[1]))
         async with asyncio.timeout(5):
             await dispatcher.drain()
         assert not task.done()
@@ -95,7 +99,7 @@ async def test_an_outage_of_the_database_does_not_end_the_outbox(ports: Ports) -
     await ports.db.close()
     async with Supervisor() as supervisor:
         task = supervisor.spawn("dispatch", dispatcher.run())
-        dispatcher.dispatch(new_record_id(), "func_0123456789")
+        dispatcher.dispatch(command(new_record_id()))
         async with asyncio.timeout(15):
             await dispatcher.drain()
         assert not task.done()
@@ -105,7 +109,7 @@ async def test_the_outbox_is_bounded(ports: Ports) -> None:
     dispatcher = Dispatcher(ports.db, ports.bus, max_waiting=2)
     ids = await accepted(ports, 3)
     for execution_id in ids:
-        dispatcher.dispatch(execution_id, "func_0123456789")
+        dispatcher.dispatch(command(execution_id))
     async with Supervisor() as supervisor:
         supervisor.spawn("dispatch", dispatcher.run())
         async with asyncio.timeout(5):

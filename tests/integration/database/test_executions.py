@@ -1,11 +1,12 @@
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.database import executions, functions, replicas
-from shared.database.executions import NewExecution
+from shared.database.executions import Dispatch, NewExecution
 from shared.database.pool import Database
 from shared.domain.execution import ExecutionStatus
 from shared.domain.ids import new_function_id, new_record_id
@@ -22,6 +23,10 @@ async def ledger_of(db: Database, function_id: str) -> dict[str, int]:
         name: getattr(row, name) for name in ("accepted", "queued", "running", "completed", "failed", "cancelled")
     }
     return {name: count for name, count in counts.items() if count}
+
+
+def just_sent(execution_id: str) -> Dispatch:
+    return Dispatch(execution_id=execution_id, function_id="func_0123456789", revision=1)
 
 
 async def test_an_accepted_execution_is_on_disk_and_queued(db: Database, world: World) -> None:
@@ -270,7 +275,10 @@ async def test_executions_never_dispatched_are_found_after_a_while_once(db: Data
 
     found = await asyncio.gather(*(executions.undispatched(db, 2) for _ in range(4)))
 
-    assert sorted(each for batch in found for each in batch) == sorted((each, function.id) for each in ids)
+    assert sorted(each.execution_id for batch in found for each in batch) == sorted(ids)
+    assert {(each.function_id, each.revision) for batch in found for each in batch} == {
+        (function.id, function.revision)
+    }
     assert await executions.undispatched(db, 10) == []
 
 
@@ -278,24 +286,82 @@ async def test_executions_dispatched_long_ago_and_still_queued_are_sent_again(db
     function = await world.function()
     old, _recent = await world.accepted(function, 2)
     [running] = await world.running(function)
-    await executions.mark_dispatched(db, [old, _recent, running])
+    await executions.mark_dispatched(db, [just_sent(each) for each in (old, _recent, running)])
     await db.execute(
         "UPDATE executions SET dispatched_at = now() - interval '16 min' WHERE id = ANY($1::text[])", [old, running]
     )
 
-    assert await executions.undispatched(db, 10) == [(old, function.id)]
+    assert [each.execution_id for each in await executions.undispatched(db, 10)] == [old]
 
 
 async def test_after_the_bus_is_gone_every_queued_execution_is_sent_again(db: Database, world: World) -> None:
     function = await world.function()
     queued = await world.accepted(function, 2)
     [running] = await world.running(function)
-    await executions.mark_dispatched(db, [*queued, running])
+    await executions.mark_dispatched(db, [just_sent(each) for each in (*queued, running)])
     await db.execute("UPDATE executions SET accepted_at = accepted_at - interval '3 s'")
 
     await executions.undispatch_all(db)
 
-    assert [each for each, _ in await executions.undispatched(db, 10)] == sorted(queued)
+    assert [each.execution_id for each in await executions.undispatched(db, 10)] == sorted(queued)
+
+
+async def test_a_stamp_does_not_cover_an_execution_that_was_put_off_meanwhile(db: Database, world: World) -> None:
+    [execution_id] = await world.accepted(await world.function())
+
+    await executions.postpone(db, [execution_id], due_in_s=0)
+    await executions.mark_dispatched(db, [just_sent(execution_id)])
+    [again] = await executions.undispatched(db, 10)
+    await executions.postpone(db, [execution_id], due_in_s=0)
+    await executions.mark_dispatched(db, [again])
+
+    assert [each.execution_id for each in await executions.undispatched(db, 10)] == [execution_id]
+
+
+async def test_an_execution_that_was_released_is_queued_again_and_may_be_claimed_by_another(
+    db: Database, world: World
+) -> None:
+    function = await world.function()
+    [execution_id] = await world.running(function)
+
+    assert not await executions.release(db, execution_id, "somebody else", due_in_s=0)
+    assert await executions.release(db, execution_id, HOLDER, due_in_s=0)
+
+    assert [each.execution_id for each in await executions.undispatched(db, 10)] == [execution_id]
+    [claimed] = await executions.claim(db, [claim(execution_id, "another")])
+    assert claimed is not None
+    [ledger] = await executions.ledger(db)
+    assert (ledger.accepted, ledger.queued, ledger.running) == (1, 0, 1)
+
+
+async def test_a_claim_whose_answer_was_lost_is_taken_up_by_its_holder_alone(db: Database, world: World) -> None:
+    [execution_id] = await world.running(await world.function())
+
+    [plain] = await executions.claim(db, [claim(execution_id)])
+    [others] = await executions.claim(db, [replace(claim(execution_id, "another"), again=True)])
+    [again] = await executions.claim(db, [replace(claim(execution_id), again=True)])
+
+    assert (plain, others) == (None, None)
+    assert again is not None
+
+
+async def test_an_execution_names_the_version_that_ran(db: Database, world: World) -> None:
+    function = await world.function()
+    [execution_id] = await world.accepted(function)
+
+    await executions.claim(db, [replace(claim(execution_id), version_id="f" * 24)])
+
+    found = await executions.find_execution(db, execution_id)
+    assert found is not None
+    assert found.version_id == "f" * 24
+
+
+async def test_a_silent_holder_is_spared_when_nobody_could_be_heard(db: Database, world: World) -> None:
+    [execution_id] = await world.running(await world.function(), holder="gone")
+    await db.execute("UPDATE executions SET started_at = now() - interval '1 minute'")
+
+    assert await executions.interrupt_lost(db, silent_holders=False) == []
+    assert await executions.interrupt_lost(db, silent_holders=True) == [execution_id]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -307,7 +373,7 @@ async def test_the_ledger_balances_whatever_is_done_at_once(db: Database, world:
     async def life() -> None:
         batch = [world.execution(chance.choice(made)) for _ in range(chance.randint(1, 6))]
         ids = [each.id for each in await executions.accept(db, batch)]
-        await executions.mark_dispatched(db, ids)
+        await executions.mark_dispatched(db, [just_sent(each) for each in ids])
         for execution_id in ids:
             match chance.choice(["leave", "refuse", "cancel", "claim", "expire", "settle", "fail", "settle twice"]):
                 case "refuse":

@@ -1,7 +1,7 @@
 """What tests of the database start from: an account, an environment, functions and executions in it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.database import accounts, deployments, executions
@@ -136,7 +136,7 @@ class World:
 
 
 def claim(execution_id: str, holder: str = HOLDER, lease_s: float = 60.0) -> Claim:
-    return Claim(id=execution_id, holder=holder, lease_until=datetime.now(UTC) + timedelta(seconds=lease_s))
+    return Claim(id=execution_id, holder=holder, lease_s=lease_s, version_id="0" * 24)
 
 
 def success(execution_id: str, holder: str = HOLDER, **changes: Any) -> Settlement:

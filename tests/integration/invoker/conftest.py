@@ -19,6 +19,7 @@ from shared.database.pool import Database
 from shared.domain.outcome import LogLine, Report, Returned, Timings
 from shared.messages.messages import Record
 from tests.integration.database.world import World
+from tests.support.clock import FakeClock
 
 HOLDER = "invoker-under-test"
 
@@ -59,6 +60,13 @@ class Mill:
     runner: ExecutionRunner
     keeper: Keeper
     records: list[Record]
+    clock: FakeClock
+
+    async def beat_for(self, seconds: int) -> None:
+        """Let time pass in which this invoker is heard."""
+        for _ in range(seconds // 5):
+            self.clock.advance(5)
+            await self.keeper.beat()
 
     @property
     def db(self) -> Database:
@@ -75,8 +83,9 @@ async def mill(database_url: str) -> AsyncIterator[Mill]:
     await bus.start()
     pool, functions = ScriptedPool(), FunctionCache(db)
     records: list[Record] = []
+    clock = FakeClock()
     invoker = Invoker(functions, cast("WorkerPool", pool), records.append)
-    runner = ExecutionRunner(db, functions, invoker, records.append, holder=HOLDER)
+    runner = ExecutionRunner(db, functions, invoker, records.append, holder=HOLDER, lane_width=2)
     yield Mill(
         world=await World.make(db),
         bus=bus,
@@ -84,7 +93,8 @@ async def mill(database_url: str) -> AsyncIterator[Mill]:
         functions=functions,
         invoker=invoker,
         runner=runner,
-        keeper=Keeper(db, bus, replica_id=HOLDER),
+        keeper=Keeper(db, bus, replica_id=HOLDER, now=clock.monotonic),
+        clock=clock,
         records=records,
     )
     await runner.close()

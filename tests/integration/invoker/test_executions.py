@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from services.invoker.dead_letters import DeadLetters
+from services.invoker.executions import WAIT_FOR_WORKER_S
 from services.invoker.pool.pool import FunctionCode, Invocation
 from shared.bus.bus import DeadLetter, Delivery, Reject
 from shared.database import executions, functions
@@ -14,7 +15,7 @@ from shared.domain.outcome import Raised, Report, Timings
 from shared.messages.messages import DeployFunction, LogLinesWritten, RunExecution
 from shared.messages.topology import ASYNC_QUEUE
 from tests.integration.database.world import line
-from tests.integration.invoker.conftest import HOLDER, Mill, lines_of, returned
+from tests.integration.invoker.conftest import HOLDER, Mill, echo, lines_of, returned
 from tests.support.eventually import eventually
 
 FIRST = Delivery(count=1)
@@ -95,21 +96,96 @@ async def test_an_execution_of_a_deleted_function_is_refused_not_left_queued(mil
     assert (done.failure.kind, done.failure.name) == ("refused", "function.not_found")
 
 
-async def test_an_accepted_execution_waits_for_a_place_instead_of_failing(mill: Mill) -> None:
-    tries = 0
+async def test_an_execution_that_finds_no_worker_goes_back_to_the_queue_and_runs_later(mill: Mill) -> None:
+    async def full(_code: FunctionCode, _invocation: Invocation) -> Report:
+        raise ThrottledError("no worker became free", limit=1)
 
-    async def full_at_first(_code: FunctionCode, invocation: Invocation) -> Report:
-        nonlocal tries
-        tries += 1
-        if tries == 1:
-            raise ThrottledError("too many runs of this function", limit=1)
+    mill.pool.run = full
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+    work = RunExecution(execution_id=execution_id, function_id=function.id)
+
+    await mill.runner.run(work, FIRST)
+    put_off = await row(mill, execution_id)
+    mill.pool.run = echo
+    await mill.runner.run(work, FIRST)
+
+    assert put_off.status is ExecutionStatus.QUEUED
+    assert (await row(mill, execution_id)).status is ExecutionStatus.COMPLETED
+
+
+async def test_a_backlog_of_a_slow_function_leaves_places_for_others_and_loses_none(mill: Mill) -> None:
+    open_gate = asyncio.Event()
+    slow, quick = await mill.world.function("slow"), await mill.world.function("quick")
+
+    async def gated(code: FunctionCode, invocation: Invocation) -> Report:
+        if code.function_id == slow.id:
+            await open_gate.wait()
         return returned(invocation.event)
 
-    mill.pool.run = full_at_first
+    mill.pool.run = gated
+    await mill.bus.consume_work(ASYNC_QUEUE, mill.runner.run, max_in_flight=4)
+    backlog = await mill.world.accepted(slow, 12)
+    [other] = await mill.world.accepted(quick)
+    for execution_id in backlog:
+        await mill.bus.send(RunExecution(execution_id=execution_id, function_id=slow.id))
+    await mill.bus.send(RunExecution(execution_id=other, function_id=quick.id))
+
+    async def other_completed() -> bool:
+        return (await row(mill, other)).status is ExecutionStatus.COMPLETED
+
+    await eventually(other_completed)
+    statuses = [(await row(mill, each)).status for each in backlog]
+    open_gate.set()
+
+    assert statuses.count(ExecutionStatus.RUNNING) == 2
+    assert statuses.count(ExecutionStatus.QUEUED) == 10
+
+
+async def test_a_run_gets_its_whole_time_however_long_it_waited_for_a_worker(mill: Mill) -> None:
     function = await mill.world.function()
     [execution_id] = await mill.world.accepted(function)
 
     await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    [invocation] = mill.pool.invocations
+    assert (invocation.deadline_s, invocation.wait_s) == (function.version.spec.timeout_s, WAIT_FOR_WORKER_S)
+
+
+async def test_the_revision_in_the_command_makes_the_invoker_run_the_new_version(mill: Mill) -> None:
+    function = await mill.world.function()
+    await mill.functions.get(function.id)
+    await mill.db.execute("UPDATE functions SET enabled = false, revision = revision + 1")
+    [execution_id] = await mill.world.accepted(function)
+
+    work = RunExecution(execution_id=execution_id, function_id=function.id, revision=function.revision + 1)
+    await mill.runner.run(work, FIRST)
+
+    done = await row(mill, execution_id)
+    assert done.failure is not None
+    assert done.failure.name == "resource.illegal_state"
+
+
+async def test_a_bug_of_ours_settles_the_execution_instead_of_leaving_it_running(mill: Mill) -> None:
+    async def bug(_code: FunctionCode, _invocation: Invocation) -> Report:
+        raise LookupError("a bug")
+
+    mill.pool.run = bug
+    function = await mill.world.function()
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    done = await row(mill, execution_id)
+    assert done.failure is not None
+    assert (done.failure.kind, done.failure.name) == ("refused", "internal.unexpected")
+
+
+async def test_a_claim_whose_answer_was_lost_is_taken_up_at_the_next_delivery(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.running(function, holder=HOLDER)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), AGAIN)
 
     assert (await row(mill, execution_id)).status is ExecutionStatus.COMPLETED
 
@@ -140,6 +216,7 @@ async def test_a_run_whose_invoker_went_away_is_settled_as_interrupted_and_never
     await mill.db.execute("UPDATE executions SET started_at = now() - interval '1 minute'")
 
     await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), AGAIN)
+    await mill.beat_for(20)
     await mill.keeper.reap()
 
     done = await row(mill, execution_id)
@@ -147,6 +224,23 @@ async def test_a_run_whose_invoker_went_away_is_settled_as_interrupted_and_never
     assert done.status is ExecutionStatus.FAILED
     assert done.failure is not None
     assert done.failure.kind == "interrupted"
+
+
+async def test_the_keeper_spares_silent_invokers_right_after_nobody_could_be_heard(mill: Mill) -> None:
+    function = await mill.world.function()
+    [execution_id] = await mill.world.running(function, holder="also cut off")
+    await mill.db.execute("UPDATE executions SET started_at = now() - interval '1 minute'")
+
+    mill.clock.advance(60)
+    await mill.keeper.reap()
+    spared = (await row(mill, execution_id)).status
+    mill.clock.advance(10)
+    await mill.keeper.reap()
+    mill.clock.advance(10)
+    await mill.keeper.reap()
+
+    assert spared is ExecutionStatus.RUNNING
+    assert (await row(mill, execution_id)).status is ExecutionStatus.FAILED
 
 
 async def test_the_keeper_leaves_runs_of_a_living_invoker_alone(mill: Mill) -> None:
@@ -177,7 +271,8 @@ async def test_an_execution_whose_command_never_went_out_is_relayed_and_runs(mil
 async def test_the_relay_sends_nothing_that_was_just_sent(mill: Mill) -> None:
     function = await mill.world.function()
     [execution_id] = await mill.world.accepted(function)
-    await executions.mark_dispatched(mill.db, [execution_id])
+    sent = executions.Dispatch(execution_id=execution_id, function_id=function.id, revision=function.revision)
+    await executions.mark_dispatched(mill.db, [sent])
     await mill.db.execute("UPDATE executions SET accepted_at = now() - interval '1 minute'")
 
     assert await executions.undispatched(mill.db, 10) == []

@@ -1,0 +1,64 @@
+"""A lane lets quick executions through as they come, and tells at once when it is jammed by slow ones."""
+
+import asyncio
+
+import pytest
+
+from services.invoker.lanes import Lanes
+
+
+async def test_a_lane_has_as_many_places_as_it_is_wide() -> None:
+    lanes = Lanes(width=2, patience_s=0.01)
+
+    assert [await lanes.enter("f") for _ in range(3)] == [True, True, False]
+
+
+async def test_functions_do_not_share_a_lane() -> None:
+    lanes = Lanes(width=1, patience_s=0.01)
+
+    assert [await lanes.enter("f"), await lanes.enter("g")] == [True, True]
+
+
+async def test_a_place_given_back_goes_to_whoever_waits_longest() -> None:
+    lanes = Lanes(width=1, patience_s=5)
+    order: list[int] = []
+
+    async def pass_through(number: int) -> None:
+        assert await lanes.enter("f")
+        order.append(number)
+        await asyncio.sleep(0)
+        lanes.leave("f")
+
+    await asyncio.gather(*(pass_through(number) for number in range(5)))
+
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_jammed_lane_refuses_at_once_until_a_place_is_free() -> None:
+    lanes = Lanes(width=1, patience_s=0.01)
+    await lanes.enter("f")
+    await lanes.enter("f")
+    patient = Lanes(width=1, patience_s=60)
+    assert await patient.enter("f")
+
+    async with asyncio.timeout(1):
+        refused = await lanes.enter("f")
+    lanes.leave("f")
+
+    assert refused is False
+    assert await lanes.enter("f")
+
+
+async def test_whoever_gives_up_while_waiting_takes_no_place_with_it() -> None:
+    lanes = Lanes(width=1, patience_s=60)
+    await lanes.enter("f")
+
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(lanes.enter("f"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        waiting.result()
+    lanes.leave("f")
+
+    assert await lanes.enter("f")
