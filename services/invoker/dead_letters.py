@@ -42,7 +42,9 @@ class DeadLetters:
             kind=InternalError.kind,
             message=f"the deployment was given up: {reason}",
         )
-        await deployments.give_up(self._db, work.deployment_id, error)
+        # Another delivery of the same deployment may be at it: it holds this lock, and then there is nothing to give up.
+        async with deployments.function_lock(self._db, work.function_id):
+            await deployments.give_up(self._db, work.deployment_id, error)
         self._bus.notify(
             DeploymentFinished(deployment_id=work.deployment_id, function_id=work.function_id, error=error)
         )
