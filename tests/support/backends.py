@@ -159,7 +159,9 @@ class DatabaseServer:
             self._background.call(migrate(self._url(_TEMPLATE)))
             self._has_template = True
         name = f"test_{token_hex(6)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template0'}")
+        template = _TEMPLATE if migrated else "template0"
+        # Copying files takes a tenth of the time of writing every page of the copy to the log.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self._url(name)
 
     def drop(self, url: str) -> None:
