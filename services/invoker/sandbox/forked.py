@@ -8,6 +8,7 @@ import fcntl
 import os
 import resource
 import signal
+import time
 from typing import Any
 
 from services.invoker.sandbox import kernel, landlock
@@ -16,6 +17,8 @@ CONTROL, FILTER, INFO, BLOCK, ARGUMENTS = 3, 4, 5, 6, 7
 """Descriptor numbers in a sandbox's first program; only CONTROL stays open for the worker."""
 _HIGH = 20
 _MAX_DESCRIPTORS = 65536
+_LOOPBACK_S = 5.0
+_LOOPBACK_POLL_S = 0.0005
 
 
 def write(path: str, text: str) -> None:
@@ -76,12 +79,32 @@ def become(request: dict[str, Any], places: dict[int, int], parent: int) -> None
         os._exit(127)
 
 
-def become_network_helper(arguments: list[str], leave: int, tell: int, parent: int) -> None:
+def become_network_helper(arguments: list[str], leave: int, tell: int, parent: int, sandbox: int) -> None:
+    """Become the user-mode network of the sandbox whose first process is ``sandbox``; does not return."""
     try:
         signal.set_wakeup_fd(-1)
         quiet = os.open("/dev/null", os.O_RDWR)
         place({1: quiet, 2: quiet, 4: leave, 5: tell})
         kernel.die_with_parent(parent)
+        _await_loopback(sandbox)
         os.execve(arguments[0], arguments, {})  # noqa: S606 - as above
     finally:
         os._exit(127)
+
+
+def _await_loopback(sandbox: int) -> None:
+    """
+    Wait until bubblewrap has given the sandbox its loopback address.
+
+    The helper brings the loopback interface up, and the kernel then adds the address by itself: bubblewrap, coming
+    second, would take the address that is there for a failure of its own and give up.
+    """
+    give_up_at = time.monotonic() + _LOOPBACK_S
+    while time.monotonic() < give_up_at:
+        try:
+            with open(f"/proc/{sandbox}/net/fib_trie", encoding="ascii") as table:  # noqa: PTH123 - as elsewhere here
+                if "127.0.0.1" in table.read():
+                    return
+        except OSError:
+            return  # it is gone: the helper will find out
+        time.sleep(_LOOPBACK_POLL_S)

@@ -198,7 +198,7 @@ class Spawner:
             parent = os.getpid()
             sandbox.slirp = os.fork()
             if sandbox.slirp == 0:
-                become_network_helper(arguments, leave, tell, parent)
+                become_network_helper(arguments, leave, tell, parent, sandbox.init)
         finally:
             os.close(leave)
             os.close(tell)
