@@ -3,6 +3,7 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -123,6 +124,19 @@ def test_the_internet_is_not_this_machine_nor_what_is_private_to_it(
 
     reached = [target for target, answer in zip(targets, answers, strict=True) if not answer.startswith("error: ")]
     assert reached == []
+
+
+def test_every_one_of_many_sandboxes_gets_its_network(
+    online_functions: Functions, other_host: str, threads: ThreadPoolExecutor
+) -> None:
+    slow = CALLS_BACK.replace("Promise.all(urls.map(get))", "new Promise(r => setTimeout(() => r(get(urls[0])), 300))")
+    names = [online_functions.create_node(slow, timeLimit=20) for _ in range(6)]
+
+    answers = list(
+        threads.map(lambda number: online_functions.call(names[number % 6], "/", "POST", json=[other_host]), range(48))
+    )
+
+    assert {answer.text for answer in answers} == {GREETING}
 
 
 def test_without_network_nothing_is_reached(
