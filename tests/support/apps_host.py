@@ -5,6 +5,7 @@ It answers at 198.51.100.2, an address set aside for documentation, over a pair 
 end has 198.51.100.1. Needs root and ``ip``. Everything made here is removed on the way out.
 """
 
+import socket
 import subprocess
 import sys
 import time
@@ -14,10 +15,13 @@ from secrets import token_hex
 
 import httpx
 
+from tests.support.eventually import eventually_sync
+
 NEAR = "198.51.100.1"
 FAR = "198.51.100.2"
 PORT = 8000
 _START_S = 10.0
+_ALONE_S = 60.0
 _SERVER = """
 import http.server
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,11 +41,11 @@ http.server.ThreadingHTTPServer(("0.0.0.0", %d), Handler).serve_forever()
 def outside_host() -> Iterator[str]:
     """Yield the URL of the host; it is reachable from this machine's own namespace."""
     name = f"tm{token_hex(3)}"
-    with ExitStack() as stack:
+    with _alone(), ExitStack() as stack:
         _ip("netns", "add", name)
+        # The pair of interfaces goes with the namespace that one of them is in.
         stack.callback(_ip, "netns", "del", name)
         _ip("link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b", "netns", name)
-        stack.callback(_ip, "link", "del", f"{name}a")
         _ip("addr", "add", f"{NEAR}/24", "dev", f"{name}a")
         _ip("link", "set", f"{name}a", "up")
         for arguments in (
@@ -56,6 +60,22 @@ def outside_host() -> Iterator[str]:
         url = f"http://{FAR}:{PORT}"
         _wait(url)
         yield url
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for other tests on this machine that use the same addresses, of whatever checkout they are."""
+    with socket.socket(socket.AF_UNIX) as lock:
+        eventually_sync(lambda: _bound(lock), within_s=_ALONE_S)
+        yield
+
+
+def _bound(lock: socket.socket) -> bool:
+    try:
+        lock.bind("\0tidemill-test-network")  # a name of the network namespace, gone with the process
+    except OSError:
+        return False
+    return True
 
 
 def _wait(url: str) -> None:
