@@ -20,6 +20,7 @@ import orjson
 import structlog
 from aiohttp import StreamReader, web
 
+from services.api.body_budget import BodyBudget, HeldBody
 from services.api.dialects.dialect import Dialect
 from services.api.routing import Entry, Router
 from shared.domain.errors import (
@@ -36,6 +37,7 @@ from shared.process import metrics
 REQUEST_ID = "X-Request-Id"
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _BODY_S = 60.0
+_HELD = web.RequestKey("held_body", HeldBody)
 _SERVER = "tidemill"
 _JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -58,8 +60,11 @@ async def read_body(request: web.BaseRequest, limit: int) -> bytes:
     """
     Return the body as sent (compressed if it was sent so), at most ``limit`` bytes.
 
+    It is charged to the front's budget for bodies until the request is answered.
+
     Raises:
         PayloadTooLargeError: it is larger; reading stops there.
+        UnavailableError: too much is held of other requests; reading stops there.
         CallerLeftError: the connection ended inside the body.
     """
     if not request.body_exists:
@@ -67,23 +72,28 @@ async def read_body(request: web.BaseRequest, limit: int) -> bytes:
     announced = request.content_length
     if announced is not None and announced > limit:
         raise PayloadTooLargeError(f"the body is over {limit} bytes", limit=limit)
+    held = request[_HELD]
+    held.expect(announced or 0)
     if request.content.is_eof():
-        return request.content.read_nowait(-1)
+        body = request.content.read_nowait(-1)
+        held.take(len(body))
+        return body
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     try:
         async with asyncio.timeout(_BODY_S):
-            return await _read_chunks(request.content, limit)
+            return await _read_chunks(request.content, limit, held)
     except TimeoutError:
         raise MalformedBodyError(f"the body did not arrive within {_BODY_S:g} s") from None
     except (ConnectionError, web.RequestPayloadError) as error:
         raise CallerLeftError from error
 
 
-async def _read_chunks(content: StreamReader, limit: int) -> bytes:
+async def _read_chunks(content: StreamReader, limit: int, held: HeldBody) -> bytes:
     body = bytearray()
     while chunk := await content.readany():
+        held.take(len(chunk))
         body += chunk
         if len(body) > limit:
             raise PayloadTooLargeError(f"the body is over {limit} bytes", limit=limit)
@@ -91,9 +101,10 @@ async def _read_chunks(content: StreamReader, limit: int) -> bytes:
 
 
 class Front:
-    """The one request handler of the server."""
+    """The one request handler of the server. ``bodies`` bounds what all requests hold together."""
 
     def __init__(self, dialects: Sequence[Dialect], router: Router) -> None:
+        self.bodies = BodyBudget()
         self._dialects = dialects
         self._router = router
         self._observers: dict[tuple[str, int], Any] = {}
@@ -117,6 +128,7 @@ class Front:
         request_id = _request_id(request)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         entry: Entry | None = None
+        held = request[_HELD] = self.bodies.open()
         self._in_flight += 1
         try:
             path = request.raw_path.partition("?")[0]
@@ -127,6 +139,7 @@ class Front:
         except Exception as error:  # noqa: BLE001 - the one place that answers for everything
             response = self._render(error, request, entry)
         finally:
+            held.release()
             self._in_flight -= 1
             if not self._in_flight:
                 self._emptied.set()

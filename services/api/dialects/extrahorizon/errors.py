@@ -20,6 +20,7 @@ TOKEN_PATH = "/auth/v2/oauth2/tokens"  # noqa: S105 - a path, not a secret
 API_PATH = "/tasks/v1/api/"
 
 RUNTIME_ERROR_MESSAGE = "Invoking the Lambda function resulted in a runtime error."
+_RETRY_AFTER_S = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,14 @@ def codes_named(name: str) -> list[str]:
 
 def error_response(error: PlatformError, path: str) -> web.Response:
     """Render an error for the path it happened on."""
-    if path.rstrip("/") == TOKEN_PATH:
-        return _oauth_error(error, rendering_of(error))
     rendering = rendering_of(error, path)
-    return _answer(rendering.status, _envelope(rendering, error.message))
+    if path.rstrip("/") == TOKEN_PATH:
+        response = _oauth_error(error, rendering)
+    else:
+        response = _answer(rendering.status, _envelope(rendering, error.message))
+    if error.kind is Kind.UNAVAILABLE:
+        response.headers["Retry-After"] = _RETRY_AFTER_S
+    return response
 
 
 def failure_response(failure: Failure) -> web.Response:

@@ -58,6 +58,7 @@ def test_every_platform_error_has_words_of_its_own_here(code: str) -> None:
     assert code in errors._BY_CODE, "say how it is rendered"
     assert set(body) == {"code", "name", "message"}
     assert 400 <= response.status <= 503
+    assert ("Retry-After" in response.headers) is (response.status == 503)
     assert body["message"] == "what happened"
     assert body["name"].isupper()
 
