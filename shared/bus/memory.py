@@ -35,7 +35,7 @@ from shared.messages.messages import (
     Record,
     Work,
 )
-from shared.messages.topology import SYNC_QUEUE_LENGTH, WORK_QUEUES, WorkQueue, queue_of
+from shared.messages.topology import SYNC_QUEUE_BYTES, SYNC_QUEUE_LENGTH, WORK_QUEUES, WorkQueue, queue_of
 from shared.process.supervise import Supervisor
 
 CLOSE_S = 5.0
@@ -55,18 +55,29 @@ class _Waiting:
 
 
 class MemoryBus:
-    """One for a whole process; all services of it share it."""
+    """
+    One for a whole process; all services of it share it.
+
+    At most ``calls_waiting`` calls, of ``calls_waiting_bytes`` together, wait for an invoker.
+    """
 
     durable = False
 
-    def __init__(self, *, calls_waiting: int = SYNC_QUEUE_LENGTH, redelivery_pause_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        *,
+        calls_waiting: int = SYNC_QUEUE_LENGTH,
+        calls_waiting_bytes: int = SYNC_QUEUE_BYTES,
+        redelivery_pause_s: float = 0.5,
+    ) -> None:
         self._tasks = Supervisor(close_timeout_s=CLOSE_S)
         self._started = False
         self._stopped = False
         self._invoke: InvocationHandler | None = None
         self._calls: InFlight | None = None
         self._line: deque[_Waiting] = deque()
-        self._calls_waiting = calls_waiting
+        self._line_bytes = 0
+        self._calls_waiting, self._calls_waiting_bytes = calls_waiting, calls_waiting_bytes
         self._pause_s = redelivery_pause_s
         self._dead = DeadLetters(self._tasks, redelivery_pause_s)
         self._work = {
@@ -95,6 +106,7 @@ class MemoryBus:
         for waiting in self._line:
             _refuse(waiting.reply, "the platform is shutting down")
         self._line.clear()
+        self._line_bytes = 0
 
     async def call(self, command: InvokeFunction) -> InvocationReply:
         calls = self._calls
@@ -107,15 +119,22 @@ class MemoryBus:
         reply: asyncio.Future[InvocationReply] = loop.create_future()
         if not calls.full:
             self._begin(command, reply)
-        elif len(self._line) < self._calls_waiting:
-            self._line.append(_Waiting(command, reply, contextvars.copy_context()))
         else:
-            raise UnavailableError("too many calls are waiting for an invoker", limit=self._calls_waiting)
+            self._queue(command, reply)
         timer = loop.call_later(left_s, _expire, reply)
         try:
             return await reply
         finally:
             timer.cancel()
+
+    def _queue(self, command: InvokeFunction, reply: "asyncio.Future[InvocationReply]") -> None:
+        """Put a call in line; raise ``UnavailableError`` when the line is full."""
+        if len(self._line) >= self._calls_waiting:
+            raise UnavailableError("too many calls are waiting for an invoker", limit=self._calls_waiting)
+        if self._line_bytes + len(command.payload) > self._calls_waiting_bytes:
+            raise UnavailableError("the calls that wait for an invoker are too large", limit=self._calls_waiting_bytes)
+        self._line.append(_Waiting(command, reply, contextvars.copy_context()))
+        self._line_bytes += len(command.payload)
 
     def _begin(self, command: InvokeFunction, reply: "asyncio.Future[InvocationReply]") -> None:
         """Run in a task of its own: a caller that goes away does not stop the run."""
@@ -132,6 +151,7 @@ class MemoryBus:
         self._calls.leave()
         while self._started and self._line and not self._calls.full:
             waiting = self._line.popleft()
+            self._line_bytes -= len(waiting.command.payload)
             if not waiting.reply.done():
                 waiting.context.run(self._begin, waiting.command, waiting.reply)
 

@@ -30,7 +30,8 @@ class GroupCommit(Generic[RowT, ResultT]):
     One kind of row, committed in batches by ``flush``, which returns one result for each row, in order.
 
     At most ``max_batch`` rows and ``max_bytes`` a batch (one row may be larger), ``max_in_flight`` batches at a
-    time, ``max_waiting`` rows in wait. A batch that fails fails each of its rows with the same error and no others.
+    time, ``max_waiting`` rows and ``max_waiting_bytes`` in wait (one row may be larger here too). A batch that fails
+    fails each of its rows with the same error and no others.
     A batch on its way is not called back by a submitter that gives up: it belongs to all of its rows.
     """
 
@@ -42,12 +43,14 @@ class GroupCommit(Generic[RowT, ResultT]):
         max_bytes: int = 16 * 1024 * 1024,
         max_in_flight: int = 1,
         max_waiting: int = 10_000,
+        max_waiting_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._flush = flush
         self._max_batch = max_batch
         self._max_bytes = max_bytes
         self._max_in_flight = max_in_flight
-        self._max_waiting = max_waiting
+        self._max_waiting, self._max_waiting_bytes = max_waiting, max_waiting_bytes
+        self._waiting_bytes = 0
         self._waiting: deque[tuple[RowT, asyncio.Future[ResultT]]] = deque()
         self._in_flight = 0
         self._closed = False
@@ -58,15 +61,16 @@ class GroupCommit(Generic[RowT, ResultT]):
         Commit a row; return its result.
 
         Raises:
-            UnavailableError: too many rows wait already, or the group is closed.
+            UnavailableError: too many rows wait already, or too large ones, or the group is closed.
             Exception: whatever ``flush`` raised for the row's batch.
         """
         if self._closed:
             raise UnavailableError("the platform is shutting down")
-        if len(self._waiting) >= self._max_waiting:
+        if self._is_full(row):
             raise UnavailableError("too many writes are waiting for the database")
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, result))
+        self._waiting_bytes += row.size_bytes
         if self._in_flight < self._max_in_flight:
             # The task starts in the next turn of the loop: all rows of this turn go with it.
             self._in_flight += 1
@@ -79,6 +83,11 @@ class GroupCommit(Generic[RowT, ResultT]):
         await self._tasks.close()
         while self._waiting:
             self._waiting.popleft()[1].cancel()
+        self._waiting_bytes = 0
+
+    def _is_full(self, row: RowT) -> bool:
+        too_large = bool(self._waiting) and self._waiting_bytes + row.size_bytes > self._max_waiting_bytes
+        return too_large or len(self._waiting) >= self._max_waiting
 
     async def _commit_waiting(self) -> None:
         try:
@@ -95,6 +104,7 @@ class GroupCommit(Generic[RowT, ResultT]):
             if batch and room < 0:
                 break
             row, result = self._waiting.popleft()
+            self._waiting_bytes -= row.size_bytes
             if not result.done():  # its submitter gave up before it left
                 batch.append((row, result))
         return batch

@@ -14,9 +14,11 @@ from tests.support.eventually import eventually
 caller = contextvars.ContextVar("caller", default="")
 
 
-def a_call(record_id: str) -> InvokeFunction:
+def a_call(record_id: str, payload: bytes = b"") -> InvokeFunction:
     expires_at_ms = int(time.time() * 1000) + 20_000
-    return InvokeFunction(record_id=record_id, kind="api", function_id="f", revision=1, expires_at_ms=expires_at_ms)
+    return InvokeFunction(
+        record_id=record_id, kind="api", function_id="f", revision=1, expires_at_ms=expires_at_ms, payload=payload
+    )
 
 
 async def test_messages_are_passed_as_they_are_never_encoded() -> None:
@@ -82,6 +84,39 @@ async def test_closing_fails_the_calls_that_run_and_those_that_wait() -> None:
         await bus.close()
 
     assert sorted(failed) == ["running", "waiting"]
+
+
+async def test_calls_that_wait_are_bounded_by_their_bytes_too() -> None:
+    bus = MemoryBus(calls_waiting_bytes=10)
+    await bus.start()
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def wait(command: InvokeFunction) -> InvocationReply:
+        began.set()
+        await go.wait()
+        return InvocationReply(record_id=command.record_id)
+
+    await bus.serve_calls(wait, max_in_flight=1)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bus.call(a_call("running", b"x" * 100)))
+        await began.wait()
+        group.create_task(bus.call(a_call("waiting", b"x" * 6)))
+        group.create_task(bus.call(a_call("waiting, too", b"x" * 4)))
+        await asyncio.sleep(0)
+        with pytest.raises(UnavailableError, match="too large"):
+            await bus.call(a_call("refused", b"x"))
+        go.set()
+    began.clear()
+    go.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bus.call(a_call("running")))
+        await began.wait()
+        room_again = group.create_task(bus.call(a_call("room again", b"x" * 10)))
+        await asyncio.sleep(0)
+        go.set()
+    await bus.close()
+
+    assert room_again.result().record_id == "room again"
 
 
 async def test_nothing_is_left_running_after_a_close() -> None:

@@ -101,6 +101,23 @@ async def test_too_many_waiting_rows_are_refused_at_once() -> None:
     assert table.batches == [[1], [2], [3]]
 
 
+async def test_waiting_rows_that_are_too_large_together_are_refused_at_once() -> None:
+    table = Table()
+    group = GroupCommit(table.flush, max_batch=1, max_waiting_bytes=10)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(group.submit(Row(99)))
+        await eventually(lambda: table.batches == [[99]])
+        for row in (6, 4):
+            tasks.create_task(group.submit(Row(row)))
+        await asyncio.sleep(0)
+        with pytest.raises(UnavailableError):
+            await group.submit(Row(1))
+        table.open.set()
+    assert await group.submit(Row(11)) == "kept 11"
+
+    assert table.batches == [[99], [6], [4], [11]]
+
+
 async def test_a_submitter_that_gives_up_does_not_call_back_the_batch_of_the_others() -> None:
     table = Table()
     group = GroupCommit(table.flush)
