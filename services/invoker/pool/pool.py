@@ -106,15 +106,16 @@ class WorkerPool:
 
     def describe(self) -> EngineDescription:
         """Return what this machine gives and what it lacks, in words."""
-        assert self._workshop.ground is not None
-        assert self._workshop.cgroups is not None
-        return describe(self._settings, self._workshop.ground, self._workshop.cgroups.mode, self._workshop.roots)
+        workshop = self._workshop
+        assert workshop.ground is not None
+        assert workshop.cgroups is not None
+        return describe(self._settings, workshop.ground, workshop.cgroups.mode, workshop.runtimes)
 
     def stats(self) -> PoolStats:
         """Return the figures for metrics; cheap."""
         return PoolStats(
             workers=dict(self._workshop.in_state()),
-            stem_cells=self._workshop.ready_cells(),
+            stem_cells=self._workshop.cells.ready(),
             in_flight=self._in_flight.total(),
             waiting=self._assignment.waiting,
             invocations=self._invocations,
@@ -126,6 +127,8 @@ class WorkerPool:
         settings = self._settings
         if not self._open:
             raise UnavailableError("this invoker is not running")
+        if invocation.deadline_s <= 0:
+            raise ThrottledError("the caller's deadline has passed")
         if len(invocation.event) > settings.event_limit_bytes:
             raise StartFailedError(
                 f"the event has {len(invocation.event)} bytes, at most {settings.event_limit_bytes} are allowed",
@@ -138,28 +141,29 @@ class WorkerPool:
 
     async def _serve(self, code: FunctionCode, invocation: Invocation) -> Report:
         arrived = time.monotonic()
-        ends = arrived + invocation.deadline_s
+        waits_until = arrived + (invocation.deadline_s if invocation.wait_s is None else invocation.wait_s)
         for _ in range(_TRIES):
             lease: Lease[Worker] | FailedStart | None = self._assignment.take(code)
             if lease is None:
-                lease = await self._assignment.wait(code, invocation.request_id, ends - time.monotonic())
+                lease = await self._assignment.wait(code, invocation.request_id, waits_until - time.monotonic())
             if isinstance(lease, FailedStart):
                 return Report(
                     outcome=lease.outcome, timings=lease.timings, logs=lease.logs, dropped_log_lines=lease.dropped
                 )
             try:
-                return await self._run(lease, code, invocation, arrived, ends)
+                return await self._run(lease, code, invocation, arrived)
             except NotHandedOverError:
                 continue
             finally:
                 self._release(lease)
         raise StartFailedError("workers of this function keep dying before they are called")
 
-    async def _run(
-        self, lease: Lease[Worker], code: FunctionCode, invocation: Invocation, arrived: float, ends: float
-    ) -> Report:
+    async def _run(self, lease: Lease[Worker], code: FunctionCode, invocation: Invocation, arrived: float) -> Report:
         worker, began = lease.worker, time.monotonic()
-        limit_s = min(code.timeout_s, max(ends - began, 0.001))
+        waited = began - arrived if invocation.wait_s is None else 0.0
+        if waited >= invocation.deadline_s:
+            raise ThrottledError("no worker became free before the deadline")
+        limit_s = min(code.timeout_s, invocation.deadline_s - waited)
         self._watchdog.watch(worker)
         outcome, handler_ms = await worker.run(invocation.request_id, invocation.event, limit_s, invocation.extra())
         self._invocations += 1
@@ -220,3 +224,4 @@ class WorkerPool:
         while True:
             await asyncio.sleep(_SWEEP_S)
             self._assignment.sweep(self._settings.idle_s)
+            self._watchdog.check_idle(self._assignment.workers())

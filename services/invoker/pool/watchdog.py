@@ -9,9 +9,10 @@ of being allowed to fail the next one.
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 from services.invoker.sandbox.limits import MEGABYTE
-from services.invoker.sandbox.states import WorkerState
+from services.invoker.sandbox.states import KillReason, WorkerState
 from services.invoker.sandbox.worker import Worker
 
 POLL_S = 0.025
@@ -50,6 +51,12 @@ class Watchdog:
         worker.checked_at = now
         worker.note_kills()
         return worker.memory_bytes() > worker.memory_mb * MEGABYTE * _NEARLY_FULL
+
+    def check_idle(self, workers: Iterable[Worker]) -> None:
+        """End workers that grew past their limit with nobody calling: work they left running in the background."""
+        for worker in workers:
+            if worker.state is WorkerState.IDLE and worker.memory_bytes() > worker.memory_mb * MEGABYTE:
+                worker.end(KillReason.OUT_OF_MEMORY)
 
     def _poll(self) -> None:
         self._timer = None

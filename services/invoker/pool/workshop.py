@@ -2,15 +2,12 @@
 Where workers are made: slots, root file systems, the driver, the spawner, the stem cells.
 
 ``specialised`` returns a worker that holds a function, made of a stem cell where one fits and of a new sandbox
-where none does. Stem cells that are used up are replaced in the background, a few at a time and a moment
-later, so that making them does not slow the call that used them. When the spawner process dies all workers
-die with it, and another is started.
+where none does. When the spawner process dies all workers die with it, and another is started.
 """
 
 import asyncio
-import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +15,27 @@ from pathlib import Path
 import structlog
 
 from services.invoker.pool.assignment import FailedStart
+from services.invoker.pool.cells import StemCells
 from services.invoker.pool.function import FunctionCode, base_environment, load_request
 from services.invoker.pool.settings import EngineSettings
 from services.invoker.sandbox.cgroup import Cgroups, detect
 from services.invoker.sandbox.driver import RootFilesystem, SandboxSpec
 from services.invoker.sandbox.ladder import Ground, View, climb, make_view
 from services.invoker.sandbox.limits import HEADROOM_MB, MEGABYTE
-from services.invoker.sandbox.rootfs import build_roots
+from services.invoker.sandbox.rootfs import RootFilesystemError, build_roots
 from services.invoker.sandbox.slots import Slots, place_package
 from services.invoker.sandbox.spawner import RequestTooLargeError, Spawner
-from services.invoker.sandbox.states import KillReason, WorkerState
+from services.invoker.sandbox.states import KillReason
 from services.invoker.sandbox.worker import NotHandedOverError, Worker, WorkerLimits
 from shared.domain.errors import PlatformError, StartFailedError, UnavailableError
 from shared.domain.outcome import Outcome, Timings
 from shared.process.supervise import Supervisor
 
 _log = structlog.get_logger(__name__)
-_REFILL_AT_ONCE = 2
-_REFILL_AFTER_S = 0.03
-_RETRY_S = (0.1, 0.5, 2.0, 5.0)
+_START_AT_ONCE = 4
+"""More sandboxes starting at the same time are not ready any sooner."""
+_SPAWNER_PAUSE_S = 1.0
+"""A spawner that dies again so soon is started again only after a pause."""
 _GONE_S = 5.0
 _TRIES = 3
 
@@ -69,19 +68,20 @@ class Workshop:
             start_s=settings.start_timeout_s,
         )
         self._wanted = {"node": settings.stem_cells_node, "python": settings.stem_cells_python}
-        self._cells: dict[str, deque[Worker]] = {family: deque() for family in self._wanted}
-        self._making: Counter[str] = Counter()
-        self._failures = 0
-        self._refill_timer: asyncio.TimerHandle | None = None
+        self._starting = asyncio.Semaphore(_START_AT_ONCE)
         self._alive: set[Worker] = set()
         self._closing = False
         self._slots: Slots | None = None
         self._view: View | None = None
         self._spawner = Spawner(self._spawner_lost)
-        self.roots: dict[str, RootFilesystem] = {}
+        self._spawner_died_at = 0.0
+        self._roots: dict[str, RootFilesystem] = {}
+        self.runtimes: dict[str, str] = {}
+        """Each runtime family, and why it cannot be used (empty when it can)."""
         self.cgroups: Cgroups | None = None
         self.ground: Ground | None = None
-        self.alive_empty = asyncio.Event()
+        self.cells = StemCells(self._wanted, self._blank, supervisor)
+        self._all_gone = asyncio.Event()
 
     async def start(self) -> None:
         """
@@ -93,32 +93,37 @@ class Workshop:
         """
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
-        self.roots = await asyncio.to_thread(build_roots, settings)
+        self._roots, self.runtimes = await asyncio.to_thread(build_roots, settings)
         self.cgroups = detect(settings.max_processes, settings.cpus)
         self._slots = await asyncio.to_thread(Slots, settings.directory, self.cgroups)
         self._view = make_view(settings.directory)
         self._start_spawner()
         slot = self._slots.acquire()
-        self.ground = await climb(settings, self._spawner, slot, next(iter(self.roots.values())), self._view)
+        self.ground = await climb(settings, self._spawner, slot, list(self._roots.values()), self._view)
         await asyncio.to_thread(self._slots.recycle, slot)
-        for family in self.roots:
-            for _ in range(min(1, self._wanted[family])):
-                self._cells[family].append(await self._blank(family))
-        self._refill()
+        for family in [family for family in self._roots if self._wanted[family]]:
+            try:
+                self.cells.put(await self._blank(family))
+            except PlatformError as error:
+                self.runtimes[family] = str(error)
+                del self._roots[family]
+                self._wanted[family] = 0
+        if not self._roots:
+            raise RootFilesystemError(f"no runtime can be used: {'; '.join(self.runtimes.values())}")
+        self.cells.refill_soon()
 
     async def close(self) -> None:
         """End every worker and wait until nothing of them is left; remove the directories."""
         self._closing = True
-        if self._refill_timer is not None:
-            self._refill_timer.cancel()
+        self.cells.stop()
         for worker in list(self._alive):
             worker.end(KillReason.CLOSED)
         deadline = time.monotonic() + _GONE_S
         while self._alive and time.monotonic() < deadline:
-            self.alive_empty.clear()
+            self._all_gone.clear()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
-                    await self.alive_empty.wait()
+                    await self._all_gone.wait()
             except TimeoutError:
                 _log.error("workers_would_not_end", workers=len(self._alive))
         await self._spawner.close()
@@ -127,10 +132,6 @@ class Workshop:
         slots, self._slots = self._slots, None
         if slots is not None:
             await asyncio.to_thread(slots.close)
-
-    def ready_cells(self) -> dict[str, int]:
-        """Return how many stem cells wait, by family."""
-        return {family: len(cells) for family, cells in self._cells.items()}
 
     def in_state(self) -> Counter[str]:
         """Return how many workers there are in each state."""
@@ -143,7 +144,7 @@ class Workshop:
         Raises:
             PlatformError: the sandbox or the package refused.
         """
-        if code.family not in self.roots:
+        if code.family not in self._roots:
             raise StartFailedError(f"runtime {code.runtime} is not available on this machine", field="runtime")
         for _ in range(_TRIES):
             try:
@@ -155,12 +156,12 @@ class Workshop:
     async def _specialise(self, code: FunctionCode, request_id: str) -> Made | FailedStart:
         began = time.monotonic()
         early = code.early_environment()
-        cell = None if early or code.tmp_mb != self._settings.stem_tmp_mb else self._cell(code.family)
+        cell = None if early or code.tmp_mb != self._settings.stem_tmp_mb else self.cells.take(code.family)
         try:
             package = await self._fetch(code)
         except BaseException:
             if cell is not None:
-                self._cells[code.family].append(cell)
+                self.cells.put(cell)
             raise
         fetched = time.monotonic()
         if cell is None:
@@ -177,17 +178,6 @@ class Workshop:
             worker_ms=(spawned - fetched) * 1000, load_ms=(fetched - began + placed - spawned) * 1000, cold_start=True
         )
         return await self._load(cell, code, request_id, timings)
-
-    def _cell(self, family: str) -> Worker | None:
-        """Take a stem cell that is still alive, and see to its replacement."""
-        cells = self._cells[family]
-        while cells:
-            cell = cells.popleft()
-            if cell.state is WorkerState.BLANK:
-                self._refill_soon()
-                return cell
-        self._refill_soon()
-        return None
 
     async def _on_demand(self, code: FunctionCode, early: dict[str, str], package: Path) -> Worker | FailedStart:
         """Start a sandbox for one function, its files and early variables in place from the start."""
@@ -225,15 +215,19 @@ class Workshop:
         assert self.ground is not None
         driver = self.ground.driver
         environment = {**base_environment(driver.temporary(worker.slot.slot)), **early}
-        spec = SandboxSpec(root=self.roots[family], slot=worker.slot.slot, tmp_mb=tmp_mb, environment=environment)
+        spec = SandboxSpec(root=self._roots[family], slot=worker.slot.slot, tmp_mb=tmp_mb, environment=environment)
         try:
-            return await worker.start(driver.request(spec))
+            async with self._starting:
+                if self._closing:
+                    raise UnavailableError("this invoker is shutting down")
+                return await worker.start(driver.request(spec))
         except ConnectionError as error:
-            self._worker_gone(worker)
             raise UnavailableError("the process that starts sandboxes is being restarted") from error
         except RequestTooLargeError as error:
-            self._worker_gone(worker)
             raise StartFailedError(f"the environment variables are too large: {error}") from error
+        finally:
+            if not worker.spawned:
+                self._worker_gone(worker)
 
     async def _place(self, package: Path, worker: Worker) -> None:
         try:
@@ -256,51 +250,16 @@ class Workshop:
         lines, dropped = worker.logs.take(time.time_ns() // 1_000_000)
         return FailedStart(outcome=outcome, timings=done, logs=lines, dropped=dropped)
 
-    # Stem cells.
-
-    def _refill_soon(self) -> None:
-        if self._refill_timer is None and not self._closing:
-            loop = asyncio.get_running_loop()
-            self._refill_timer = loop.call_later(_REFILL_AFTER_S, self._refill)
-
-    def _refill(self) -> None:
-        """Start making the cells that are missing, a few at once."""
-        self._refill_timer = None
-        for family in self.roots:
-            missing = self._wanted[family] - len(self._cells[family]) - self._making[family]
-            for _ in range(min(missing, _REFILL_AT_ONCE - self._making.total())):
-                self._making[family] += 1
-                self._supervisor.spawn(f"stem-cell-{family}", self._make_cell(family), critical=False)
-
-    async def _make_cell(self, family: str) -> None:
-        try:
-            cell = await self._blank(family)
-        except PlatformError as error:
-            if self._closing:
-                return
-            delay = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
-            self._failures += 1
-            _log.warning("stem_cell_failed", family=family, reason=str(error), retry_s=delay)
-            await asyncio.sleep(delay)
-        else:
-            self._failures = 0
-            self._cells[family].append(cell)
-        finally:
-            self._making[family] -= 1
-        if not self._closing:
-            self._refill()
-
     # Ends.
 
     def _worker_gone(self, worker: Worker) -> None:
         """Nothing of a worker is left: its slot is emptied and used again."""
+        if worker not in self._alive:
+            return
         self._alive.discard(worker)
         if not self._alive:
-            self.alive_empty.set()
-        cells = self._cells[worker.runtime]
-        if worker in cells:
-            cells.remove(worker)
-            self._refill_soon()
+            self._all_gone.set()
+        self.cells.forget(worker)
         self._on_gone(worker)
         if not self._closing:
             self._supervisor.spawn("recycle-slot", self._recycle(worker), critical=False)
@@ -310,9 +269,13 @@ class Workshop:
         await asyncio.to_thread(self._slots.recycle, worker.slot)
 
     def _start_spawner(self) -> None:
+        if self._closing:
+            return
         assert self._view is not None
         show = None if self._view.place is None else (self._view.engine, self._view.place)
         self._spawner.start(show=show)
+        if self.ground is not None:
+            self.cells.refill_soon()
 
     def _spawner_lost(self) -> None:
         """The spawner died, and every sandbox with it: start another."""
@@ -321,10 +284,6 @@ class Workshop:
         _log.error("spawner_died", pid=self._spawner.pid)
         lost, self._spawner = self._spawner, Spawner(self._spawner_lost)
         self._supervisor.spawn("close-spawner", lost.close(), critical=False)
-        self._start_spawner()
-        self._refill_soon()
-
-
-def machine_uid_mode() -> str:
-    """Return ``slot`` when every slot has a uid of its own, ``shared`` when all run as the invoker's user."""
-    return "slot" if os.geteuid() == 0 else "shared"
+        now = time.monotonic()
+        quick, self._spawner_died_at = now - self._spawner_died_at < _SPAWNER_PAUSE_S, now
+        asyncio.get_running_loop().call_later(_SPAWNER_PAUSE_S if quick else 0.0, self._start_spawner)

@@ -171,7 +171,7 @@ async def climb(
     settings: EngineSettings,
     spawner: Spawner,
     slot: OpenSlot,
-    root: RootFilesystem,
+    roots: Sequence[RootFilesystem],
     view: Callable[[Path], str],
 ) -> Ground:
     """
@@ -185,11 +185,11 @@ async def climb(
     for driver in drivers:
         if driver.level not in settings.levels or not driver.level.at_least(settings.minimum_level):
             continue
-        reason = await _try(driver, spawner, slot, root)
+        reason = await _try_all(driver, spawner, slot, roots)
         if reason is not None and isinstance(driver, Bubblewrap) and network is NetworkPolicy.INTERNET:
             # Is it the sandbox that fails, or only its network?
             offline = replace(driver, network=NetworkPolicy.NONE)
-            if await _try(offline, spawner, slot, root) is None:
+            if await _try_all(offline, spawner, slot, roots) is None:
                 return Ground(driver=offline, failed=tuple(failed), network=NetworkPolicy.NONE, network_reason=reason)
         if reason is None:
             if not driver.level.at_least(SandboxLevel.NO_PROC) and network is NetworkPolicy.INTERNET:
@@ -198,6 +198,19 @@ async def climb(
         failed.append(Rung(level=driver.level, reason=reason))
     tried = "; ".join(f"{rung.level}: {rung.reason}" for rung in failed)
     raise NoSandboxError(f"no sandbox of level {settings.minimum_level} or better works on this machine: {tried}")
+
+
+async def _try_all(
+    driver: SandboxDriver, spawner: Spawner, slot: OpenSlot, roots: Sequence[RootFilesystem]
+) -> str | None:
+    """Return None if a program of any root runs in a sandbox: what fails in one alone is that runtime's fault."""
+    reason: str | None = None
+    for root in roots:
+        failed = await _try(driver, spawner, slot, root)
+        if failed is None:
+            return None
+        reason = reason or failed
+    return reason
 
 
 async def _try(driver: SandboxDriver, spawner: Spawner, slot: OpenSlot, root: RootFilesystem) -> str | None:

@@ -9,8 +9,9 @@ begins with a NUL byte and a letter, in which NUL stands for a newline::
     [INFO]\t2024-05-01T10:00:00.131Z\t<request id>\ttext    Python logging, as on Lambda, after \0L
     level\ttext                                             a Neo function's log, after \0N
 
-Anything else is taken as the author's own text at level ``info``. ``LogCollector`` is pure: bytes in, lines out,
-bounded, every line beyond the bound counted. User code can write any of these forms; it can only spoil its own log.
+Lines written between two calls go to the later one, as on Lambda. Anything else is taken as the author's own
+text at level ``info``. ``LogCollector`` is pure: bytes in, lines out, bounded, every line beyond the bound
+counted. User code can write any of these forms; it can only spoil its own log.
 """
 
 from datetime import datetime

@@ -59,28 +59,30 @@ class _Python:
     version: str
 
 
-def build_roots(settings: EngineSettings) -> dict[str, RootFilesystem]:
+def build_roots(settings: EngineSettings) -> tuple[dict[str, RootFilesystem], dict[str, str]]:
     """
-    Return the roots of all runtimes that this machine has, made if they are not there yet.
+    Return the roots of the runtimes that this machine has, and each family with what is wrong with it, if anything.
 
-    Slow the first time (a second or so), a few milliseconds later. Reads the files into the page cache, on the
+    Slow the first time (a second or so), quick once they are made. Reads the files into the page cache, on the
     account of this process and not of the first worker.
 
     Raises:
         RootFilesystemError: none of the runtimes can be made.
     """
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     roots: dict[str, RootFilesystem] = {}
     for runtime, build in (("node", _build_node), ("python", _build_python)):
         try:
             roots[runtime] = build(settings)
         except (RootFilesystemError, OSError) as error:
-            problems.append(f"{runtime}: {error}")
+            problems[runtime] = str(error)
+        else:
+            problems[runtime] = ""
     if not roots:
-        raise RootFilesystemError("no runtime can be used: " + "; ".join(problems))
+        raise RootFilesystemError("no runtime can be used: " + "; ".join(problems.values()))
     for root in roots.values():
         _warm(root)
-    return roots
+    return roots, problems
 
 
 def find_node(settings: EngineSettings) -> Path:

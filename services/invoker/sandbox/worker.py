@@ -97,6 +97,11 @@ class Worker:
 
     # Starting and loading.
 
+    @property
+    def spawned(self) -> bool:
+        """Tell whether the spawner was asked for it: then, and only then, its end will be heard of."""
+        return self._sandbox != 0
+
     async def start(self, request: Mapping[str, Any]) -> Outcome | None:
         """
         Start the sandbox and wait for its hello. Return None, or how it ended before.

@@ -11,6 +11,7 @@ import pytest
 from services.invoker.pool.settings import SandboxLevel
 from services.invoker.sandbox.ladder import NoSandboxError
 from services.invoker.sandbox.landlock import version
+from shared.domain.errors import StartFailedError
 from shared.domain.outcome import Crashed, OutOfMemory, Raised, Returned, TimedOut
 from tests.integration.engine.engine import Engine, running_engine
 from tests.integration.engine.test_isolation import LOOK
@@ -150,6 +151,18 @@ async def test_a_lower_rung_is_told_with_its_meaning_and_fix(engine_directory: P
     assert weakness.fix
     assert "sandbox landlock" in description.summary()
     assert weakness.fix in description.text()
+
+
+async def test_a_runtime_that_does_not_work_is_told_and_the_other_runs(engine_directory: Path) -> None:
+    for broken in ("/bin/true", "/nowhere/node"):
+        async with running_engine(engine_directory, node=Path(broken), stem_cells_python=1) as engine:
+            (weakness,) = [finding for finding in engine.pool.describe().weaknesses if finding.topic == "runtimes"]
+
+            assert weakness.value == "python"
+            assert "node: " in weakness.missing
+            assert await engine.result(engine.deploy("def handler(e, c): return 'ran'", runtime=PY)) == "ran"
+            with pytest.raises(StartFailedError, match="nodejs20"):
+                await engine.invoke(engine.deploy("exports.handler = async () => 1;"))
 
 
 async def test_the_best_rung_has_no_weakness(engine: Engine) -> None:

@@ -126,6 +126,14 @@ async def test_a_leaking_function_is_given_a_new_worker_before_a_call_fails(engi
     assert engine.pool.stats().ended.get("retired", 0) >= 1
 
 
+async def test_memory_taken_between_calls_ends_the_worker(engine: Engine) -> None:
+    source = """exports.handler = async () => {
+      const kept = []; setInterval(() => { if (kept.length < 40) kept.push(Buffer.alloc(8 << 20, 1)); }, 5); return 1; };"""
+    await engine.invoke(engine.deploy(source))
+
+    await eventually(lambda: engine.pool.stats().ended.get("out_of_memory") == 1)
+
+
 async def test_a_fork_bomb_stays_in_its_sandbox(engine: Engine) -> None:
     source = "import os\ndef handler(e, c):\n    n = 0\n    while True:\n        try:\n            os.fork()\n        except OSError: n += 1\n"
     report = await engine.invoke(engine.deploy(source, runtime=PY, timeout_s=1))

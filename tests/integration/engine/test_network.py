@@ -41,14 +41,14 @@ def run(*command: str) -> None:
 class Outside:
     """A network of the test's own, with a web server and a name server in it."""
 
-    namespace: str
+    pid: int
 
     def serve(self, kind: int, port: int) -> socket.socket:
         """Open a socket inside the namespace: a socket keeps the namespace it was made in."""
         made: list[socket.socket] = []
 
         def open_there() -> None:
-            with Path(f"/run/netns/{self.namespace}").open("rb") as handle:
+            with Path(f"/proc/{self.pid}/ns/net").open("rb") as handle:
                 assert ctypes.CDLL(None).setns(handle.fileno(), 0x40000000) == 0
             made.append(socket.socket(socket.AF_INET, kind))
 
@@ -81,19 +81,21 @@ def outside() -> Iterator[Outside]:
     if os.geteuid() != 0:
         pytest.skip("only root can make a network for the test")
     tag = uuid.uuid4().hex[:6]
-    namespace, here, there = f"tm-{tag}", f"tmh-{tag}", f"tmn-{tag}"
+    here, there = f"tmh-{tag}", f"tmn-{tag}"
     with ExitStack() as stack:
         stack.enter_context(alone())
-        run("ip", "netns", "add", namespace)
-        stack.callback(run, "ip", "netns", "del", namespace)
-        run("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", namespace)
-        inside = ("ip", "-n", namespace)
+        holder = stack.enter_context(subprocess.Popen(["unshare", "--net", "sleep", "600"]))
+        stack.callback(holder.kill)
+        own = Path("/proc/self/ns/net").readlink()
+        eventually_sync(lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != own)
+        inside = ("nsenter", "-t", str(holder.pid), "-n", "ip")
+        run("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", str(holder.pid))
         for theirs, ours in {OUTSIDE: OURS, **PRIVATE, METADATA: "169.254.169.1"}.items():
             run("ip", "addr", "add", f"{ours}/24", "dev", here)
             run(*inside, "addr", "add", f"{theirs}/24", "dev", there)
         run("ip", "link", "set", here, "up")
         run(*inside, "link", "set", there, "up")
-        yield Outside(namespace)
+        yield Outside(holder.pid)
 
 
 @contextmanager
@@ -219,7 +221,7 @@ async def test_the_helper_ends_with_its_sandbox(outside: Outside, engine_directo
 
         await eventually(lambda: engine.pool.stats().stem_cells["node"] == 2)
         assert helpers() == 2
-        (first, _) = engine.pool._workshop._cells["node"]
+        (first, _) = engine.pool._workshop.cells._ready["node"]
         os.kill(first.pid, 9)
         await eventually(lambda: first.state == "gone")
         await eventually(lambda: helpers() == 2)

@@ -74,6 +74,15 @@ async def test_a_call_that_finds_no_worker_in_time_is_throttled(engine_directory
         await busy
 
 
+async def test_a_call_whose_deadline_has_passed_is_not_run(engine: Engine) -> None:
+    code = engine.deploy(NOTHING)
+    await engine.invoke(code)
+
+    with pytest.raises(ThrottledError):
+        await engine.invoke(code, deadline_s=0)
+    assert holding(engine) == 1
+
+
 async def test_too_many_calls_of_one_function_are_throttled_at_once(engine_directory: Path) -> None:
     async with running_engine(engine_directory, max_in_flight_per_function=2) as engine:
         code, other = engine.deploy(SLEEP), engine.deploy(NOTHING)
@@ -178,7 +187,7 @@ async def test_used_stem_cells_are_replaced(engine: Engine) -> None:
 
 
 async def test_a_stem_cell_that_dies_is_replaced_and_never_used(engine: Engine) -> None:
-    (cell,) = engine.pool._workshop._cells["node"]
+    (cell,) = engine.pool._workshop.cells._ready["node"]
     os.kill(cell.pid, signal.SIGKILL)
     select.select([cell._pidfd], [], [])  # gone, but the event loop has not heard of it
 
