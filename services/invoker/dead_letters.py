@@ -42,7 +42,7 @@ class DeadLetters:
             kind=InternalError.kind,
             message=f"the deployment was given up: {reason}",
         )
-        # Another delivery of the same deployment may be at it: it holds this lock, and then there is nothing to give up.
+        # Another delivery may be at this very deployment: it holds the lock, and then there is nothing to give up.
         async with deployments.function_lock(self._db, work.function_id):
             await deployments.give_up(self._db, work.deployment_id, error)
         self._bus.notify(
