@@ -41,7 +41,7 @@ __all__ = [
 
 _COLUMNS = """
     id, environment_id, function_name, method, path, user_id, application_id, timestamp, status_code, duration_s,
-    failure
+    failure, log_lines, dropped_log_lines
 """
 _ERROR_TYPES = {"refused": "invocation", "invalid_response": "response"}
 

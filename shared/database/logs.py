@@ -39,6 +39,12 @@ async def lines_of(
     return [LogLine(**row) for row in rows]
 
 
+async def count_lines(db: Queries, record_id: str) -> int:
+    """Return how many lines of a record there are."""
+    count: int = await db.fetchval("SELECT count(*) FROM log_lines WHERE record_id = $1", record_id)
+    return count
+
+
 async def _insert_chunk(db: Queries, lines: Sequence[NumberedLine]) -> int:
     inserted: int = await db.fetchval(
         """

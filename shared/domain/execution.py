@@ -1,7 +1,7 @@
 """Executions and API requests: the records of runs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.outcome import Failure, Timings
@@ -64,3 +64,9 @@ class ApiRequest:
     status_code: int
     duration_s: float
     failure: Failure | None
+    log_lines: int
+    dropped_log_lines: int
+
+    @property
+    def finished_at(self) -> datetime:
+        return self.timestamp + timedelta(seconds=self.duration_s)

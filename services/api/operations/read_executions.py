@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.api.access.permissions import authorize
+from services.api.operations.missing_lines import LineCounts, MissingLines
 from services.api.platform import Platform
 from shared.database import executions, logs
 from shared.domain.errors import ExecutionNotFoundError
@@ -46,11 +47,20 @@ async def list_executions(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedExecution:
+    """An execution with its log lines, oldest first, and what is missing of them."""
+
+    record: Execution
+    lines: Sequence[LogLine]
+    missing: MissingLines | None
+
+
 async def read_execution(
     platform: Platform, identity: Identity, function: Function, execution_id: str
-) -> tuple[Execution, Sequence[LogLine]]:
+) -> LoggedExecution:
     """
-    Return one execution of the function with its log lines, oldest first.
+    Return one execution of the function with its log lines.
 
     Raises:
         ExecutionNotFoundError: there is none of that id, or it is another function's.
@@ -59,4 +69,10 @@ async def read_execution(
     execution = await executions.find_execution(platform.db, execution_id) if is_record_id(execution_id) else None
     if execution is None or execution.function_id != function.id:
         raise ExecutionNotFoundError("no such execution")
-    return execution, await logs.lines_of(platform.db, execution_id, limit=MAX_LOG_LINES)
+    lines = await logs.lines_of(platform.db, execution_id, limit=MAX_LOG_LINES)
+    stored = len(lines)
+    if stored == MAX_LOG_LINES:
+        stored = await logs.count_lines(platform.db, execution_id)
+    counts = LineCounts(kept=execution.log_lines, dropped=execution.dropped_log_lines, stored=stored, shown=len(lines))
+    at = execution.finished_at or execution.started_at or execution.accepted_at
+    return LoggedExecution(record=execution, lines=lines, missing=counts.missing(at, execution.finished_at))

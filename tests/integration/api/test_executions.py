@@ -81,6 +81,38 @@ async def test_an_execution_shows_what_its_author_logged(api: Running) -> None:
     ]
 
 
+async def test_an_execution_says_how_many_of_its_lines_are_missing_and_why(api: Running) -> None:
+    await create(api)
+    api.script.lines = [LogLine(timestamp_ms=n, level="info", message=f"m{n}", text=f"line {n}") for n in range(3)]
+    execution_id = (await api.http.post("/v1/functions/greet/invoke")).headers["X-Execution-Id"]
+    assert len((await recorded(api, execution_id))["logs"]) == 3
+
+    async def logs() -> list[tuple[str, str]]:
+        return [(line["level"], line["message"]) for line in (await recorded(api, execution_id))["logs"]]
+
+    await api.db.execute("DELETE FROM log_lines WHERE number > 0")
+    await api.db.execute("UPDATE executions SET finished_at = now() + interval '1 minute'")
+    assert await logs() == [("info", "line 0")]
+    await api.db.execute("UPDATE executions SET finished_at = now() - interval '3 seconds'")
+    assert await logs() == [
+        ("info", "line 0"),
+        ("warn", "2 more lines are not shown: 2 not stored, or not yet"),
+    ]
+    await api.db.execute("UPDATE executions SET dropped_log_lines = 5")
+    assert (await logs())[1:] == [
+        ("warn", "7 more lines are not shown: 5 dropped beyond the limit of one run, 2 not stored, or not yet"),
+    ]
+    await api.db.execute(
+        "INSERT INTO log_lines SELECT record_id, n, 1, 'info', 'm', NULL FROM log_lines, generate_series(1, 10004) n"
+    )
+    shown = await logs()
+    assert len(shown) == 10_001
+    assert shown[-1] == (
+        "warn",
+        "10 more lines are not shown: 5 dropped beyond the limit of one run, 5 beyond what is shown at once",
+    )
+
+
 async def test_an_execution_of_another_function_or_none_is_not_found(api: Running) -> None:
     await create(api)
     await create(api, "other")

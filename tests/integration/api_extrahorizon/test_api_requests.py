@@ -219,6 +219,51 @@ async def test_27_log_lines_are_shown_as_written_oldest_first_from_a_moment_on(
     assert (late.status_code, late.json()["code"], late.json()["name"]) == (400, 1413, "NO_API_REQUEST_LOGS_FOUND")
 
 
+async def test_27_the_last_line_says_how_many_are_missing_and_why(horizon: Horizon, recorded: dict[str, str]) -> None:
+    began = NOW - timedelta(minutes=4)
+    path = f"{REQUESTS}/{recorded['a']}/logs"
+    line = LogLine(timestamp_ms=int(began.timestamp() * 1000), level="info", message="t\tid\tINFO\thi", text="hi")
+
+    async def shown(query: str = "") -> list[dict[str, str]]:
+        answer = await horizon.admin.get(path + query)
+        assert answer.status_code == 200, answer.text
+        data: list[dict[str, str]] = answer.json()["data"]
+        return data
+
+    def note(text: str) -> dict[str, str]:
+        moment = (began + timedelta(milliseconds=10)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"message": f"{moment}\t{recorded['a']}\tWARN\t{text}\n", "timestamp": moment}
+
+    await horizon.db.execute("UPDATE api_requests SET log_lines = 3, dropped_log_lines = 5")
+    everything = note("8 more lines are not shown: 5 dropped beyond the limit of one run, 3 not stored, or not yet")
+    assert await shown() == [everything]
+    await logs.insert_lines(horizon.db, [(recorded["a"], 0, line)])
+    both = note("7 more lines are not shown: 5 dropped beyond the limit of one run, 2 not stored, or not yet")
+    assert [each["message"] for each in await shown()] == ["t\tid\tINFO\thi\n", both["message"]]
+    assert await shown(f"?ge(timestamp,{both['timestamp']})") == [both]
+    late = await horizon.admin.get(f"{path}?ge(timestamp,{minutes_ago(1)})")
+    assert late.json()["code"] == 1413
+
+
+async def test_27_a_full_page_is_not_the_last_and_says_nothing_of_missing_lines(
+    horizon: Horizon, recorded: dict[str, str]
+) -> None:
+    await horizon.db.execute("UPDATE api_requests SET log_lines = 10001, dropped_log_lines = 5")
+    await horizon.db.execute(
+        "INSERT INTO log_lines SELECT $1, n, 1000 * n, 'info', 'm', NULL FROM generate_series(1, 10001) n",
+        recorded["a"],
+    )
+
+    full = (await horizon.admin.get(f"{REQUESTS}/{recorded['a']}/logs")).json()["data"]
+    rest = await horizon.admin.get(f"{REQUESTS}/{recorded['a']}/logs?ge(timestamp,1970-01-01T02:46:41.000Z)")
+
+    assert [len(full), full[-1]["message"]] == [10_000, "m\n"]
+    assert [line["message"].rpartition("\t")[2] for line in rest.json()["data"]] == [
+        "m\n",
+        "5 more lines are not shown: 5 dropped beyond the limit of one run\n",
+    ]
+
+
 async def test_27_logs_take_no_other_rql_and_no_other_id(horizon: Horizon, recorded: dict[str, str]) -> None:
     for record_id, query, expected in (
         (recorded["b"], "?lt(timestamp,2024-01-01)", (400, 19)),

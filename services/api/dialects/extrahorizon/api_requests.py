@@ -27,14 +27,16 @@ async def show_all(platform: Platform, request: web.BaseRequest, _parameters: Pa
 
 
 async def show_logs(platform: Platform, request: web.BaseRequest, parameters: Parameters) -> web.Response:
-    """List the log lines of one record, oldest first."""
+    """List the log lines of one record, oldest first; after the last one, how many are missing."""
     identity = await permitted(platform, request, Action.READ_API_REQUEST_LOGS)
     request_id = parameters["id"]
     if not is_record_id(request_id):
         raise MalformedIdError("The id is expected to be 24 hexadecimal digits.", field="id")
     since = read_logs_since(_raw_query(request))
-    lines = await read_api_request_logs(platform, identity, request_id, since=since)
-    data = [views.log_line(line) for line in lines]
+    logged = await read_api_request_logs(platform, identity, request_id, since=since)
+    data = [views.log_line(line) for line in logged.lines]
+    if logged.missing is not None:
+        data.append(views.missing_lines(request_id, logged.missing))
     return json_response(views.page(data, offset=0, limit=MAX_LOG_LINES, total=None))
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.api.dialects.extrahorizon.errors import name_of_refusal
+from services.api.operations.missing_lines import MissingLines
 from shared.database.access import RoleRow, UserRow
 from shared.domain.execution import ApiRequest
 from shared.domain.function import Function
@@ -108,6 +109,12 @@ def log_line(line: LogLine) -> View:
         "message": line.message + "\n",
         "timestamp": iso(datetime.fromtimestamp(line.timestamp_ms / _MILLISECONDS, UTC)),
     }
+
+
+def missing_lines(request_id: str, missing: MissingLines) -> View:
+    """Return the line that says what is missing, in Lambda's form; the record stands for the run's own id."""
+    at = iso(missing.at)
+    return {"message": f"{at}\t{request_id}\tWARN\t{missing.text}\n", "timestamp": at}
 
 
 def user(row: UserRow, roles: Sequence[RoleRow]) -> View:

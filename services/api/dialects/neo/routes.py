@@ -167,8 +167,8 @@ class NeoDialect:
     async def show_execution(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.READ_EXECUTIONS)
         execution_id = parameters["executionId"].removeprefix(views.PREFIX)
-        record, lines = await read_executions.read_execution(self._platform, identity, function, execution_id)
-        return _success(views.execution_detail(record, lines))
+        logged = await read_executions.read_execution(self._platform, identity, function, execution_id)
+        return _success(views.execution_detail(logged))
 
     async def show_environment(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         _, function = await self._function(request, parameters, Action.READ_FUNCTION)

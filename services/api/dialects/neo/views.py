@@ -5,7 +5,7 @@ Timestamps are UTC in whole seconds with a trailing ``Z``, durations integer mil
 that was uploaded as a package elsewhere is shown as null: it is no single text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ import orjson
 
 from services.api.dialects.neo.errors import describe
 from services.api.operations.invoke import Accepted, Invoked
+from services.api.operations.missing_lines import MissingLines
+from services.api.operations.read_executions import LoggedExecution
 from shared.domain.execution import Execution, ExecutionStatus
 from shared.domain.function import Function, FunctionStats
 from shared.domain.outcome import LogLine
@@ -135,8 +137,9 @@ def execution(record: Execution) -> View:
     }
 
 
-def execution_detail(record: Execution, lines: Sequence[LogLine]) -> View:
-    """Return an execution whole: its logs, and its result or its error."""
+def execution_detail(logged: LoggedExecution) -> View:
+    """Return an execution whole: its logs, with a last one about those that are missing, and its result or error."""
+    record = logged.record
     view = {**execution(record), "functionId": record.function_id}
     if record.status is ExecutionStatus.COMPLETED:
         view["result"] = orjson.Fragment(record.result if record.result is not None else b"null")
@@ -144,9 +147,9 @@ def execution_detail(record: Execution, lines: Sequence[LogLine]) -> View:
         view["error"] = describe(record.failure)
     elif view["hasError"]:
         view["error"] = {"name": "CancelledError", "message": "The execution was cancelled", "stack": ""}
-    view["logs"] = [log_line(line) for line in lines]
-    if record.dropped_log_lines:
-        view["logs"].append(_dropped(record))
+    view["logs"] = [log_line(line) for line in logged.lines]
+    if logged.missing is not None:
+        view["logs"].append(_missing(logged.missing))
     return view
 
 
@@ -155,12 +158,8 @@ def log_line(line: LogLine) -> View:
     return {"timestamp": _timestamp_ms(line.timestamp_ms), "level": line.level, "message": line.text}
 
 
-def _dropped(record: Execution) -> View:
-    return {
-        "timestamp": timestamp(record.finished_at or record.started_at or record.accepted_at),
-        "level": "warn",
-        "message": f"{record.dropped_log_lines} more lines were dropped",
-    }
+def _missing(lines: MissingLines) -> View:
+    return {"timestamp": timestamp(lines.at), "level": "warn", "message": lines.text}
 
 
 def _status(function: Function) -> str:
