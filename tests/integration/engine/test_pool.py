@@ -215,6 +215,38 @@ async def test_a_package_that_cannot_be_fetched_fails_the_start(engine: Engine) 
     assert engine.pool.stats().in_flight == 0
 
 
+async def test_a_package_that_cannot_be_placed_leaks_neither_worker_nor_slot(engine_directory: Path) -> None:
+    async with running_engine(engine_directory, stem_cells_node=0, stem_cells_python=0) as engine:
+        good, gone = engine.deploy(NOTHING), engine.deploy(NOTHING)
+        shutil.rmtree(engine._packages / gone.version_id)
+
+        for _ in range(5):
+            with pytest.raises(StartFailedError):
+                await engine.invoke(gone)
+        assert await engine.result(good) == "ok"
+
+        slots = engine.pool._workshop._slots
+        assert slots is not None
+        assert len(engine.pool._workshop._alive) == 1
+        await eventually(lambda: len(slots._free) == len(slots._made) - 1)
+
+
+async def test_a_sandbox_that_dies_while_files_are_placed_leaves_none_to_the_next(engine_directory: Path) -> None:
+    async with running_engine(engine_directory, stem_cells_node=1, stem_cells_python=0) as engine:
+        many = engine.deploy({"index.js": NOTHING, **{f"secret/{n}.txt": "mine" for n in range(2000)}})
+        look = engine.deploy("exports.handler = async () => require('fs').readdirSync('/var/task');")
+        (cell,) = engine.pool._workshop.cells._ready["node"]
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.invoke(many))
+            await eventually((cell.slot.home / "stage" / "task").exists)
+            os.kill(cell.pid, signal.SIGKILL)
+
+        for number in range(3):
+            assert await engine.result(replace(look, version_id=f"version-{number}")) == ["index.js"]
+        await eventually(lambda: not (cell.slot.home / "stage" / "task").exists())
+
+
 async def test_a_package_of_many_files_is_placed_whole(engine: Engine) -> None:
     files = {f"node_modules/m{n}/index.js": f"module.exports = {n};" for n in range(1500)}
     files["index.js"] = (
