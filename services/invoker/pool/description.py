@@ -7,6 +7,7 @@ Nothing is weaker in silence: each lack says what is missing, what that means, a
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy, SandboxLevel
 from services.invoker.sandbox.cgroup import CgroupMode
@@ -59,6 +60,8 @@ _MEANING = {
     ),
     SandboxLevel.NONE: "functions can read whatever the invoker's user can: run only code you trust",
 }
+_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+_FORBIDDEN_IN_CONTAINERS = ("No permissions to create", "Operation not permitted", "Permission denied", "mount proc")
 _FIXES = (
     ("mount proc", "in a container add --security-opt systempaths=unconfined (Podman: unmask=ALL)"),
     ("No permissions to create", "sysctl kernel.unprivileged_userns_clone=1, or allow user namespaces"),
@@ -83,8 +86,17 @@ def _sandbox(ground: Ground) -> Finding:
     if level is SandboxLevel.FULL:
         return Finding(topic="sandbox", value=level)
     reason = "; ".join(f"{rung.level}: {rung.reason}" for rung in ground.failed)
-    fix = next((fix for text, fix in _FIXES if text.lower() in reason.lower()), "see docs/operations.md, sandbox")
-    return Finding(topic="sandbox", value=level, missing=reason, meaning=_MEANING[level], fix=fix)
+    return Finding(topic="sandbox", value=level, missing=reason, meaning=_MEANING[level], fix=_fix(reason))
+
+
+def _fix(reason: str) -> str:
+    in_container = any(Path(mark).exists() for mark in _CONTAINER_MARKS)
+    if in_container and any(text in reason for text in _FORBIDDEN_IN_CONTAINERS):
+        return (
+            "run the container with --security-opt seccomp=deploy/seccomp.json --security-opt systempaths=unconfined "
+            "(docs/operations.md)"
+        )
+    return next((fix for text, fix in _FIXES if text.lower() in reason.lower()), "see docs/operations.md, sandbox")
 
 
 def _limits(cgroups: CgroupMode) -> Finding:
