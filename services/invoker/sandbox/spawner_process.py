@@ -176,6 +176,8 @@ class Spawner:
         os.close(sandbox.info)
         sandbox.info = -1
         try:
+            if not sandbox.told:
+                raise OSError("bubblewrap ended before it made a sandbox")
             sandbox.init = int(json.loads(sandbox.told)["child-pid"])
             for path in sandbox.request["cgroups"]:
                 write(path, str(sandbox.init))
