@@ -1,0 +1,69 @@
+"""``./tidemill doctor``: what this machine gives functions, and what to do about what it does not."""
+
+from pathlib import Path
+
+from services.invoker.pool.settings import SandboxLevel
+from tests.support.platform import spawn
+
+TOPICS = ("sandbox", "cgroup", "network", "user", "runtimes")
+BROKEN = {"TIDEMILL_BWRAP": "/bin/false"}
+
+Findings = dict[str, dict[str, str]]
+
+
+def doctor(directory: Path, environ: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run it on a data directory of its own; return its exit code and all it said."""
+    process = spawn("doctor", ["services", "doctor", "--data-dir", str(directory / "data")], environ or {}, directory)
+    return process.popen.wait(90), process.log_text()
+
+
+def read_findings(text: str) -> Findings:
+    """Return each topic with its value and, where something is missing, what, what that means, and the fix."""
+    findings: Findings = {}
+    topic = ""
+    for line in text.splitlines():
+        name, _, value = line.partition(": ")
+        if line.startswith("  "):
+            findings[topic][name.strip()] = value
+        else:
+            topic = name
+            findings[topic] = {"value": value}
+    return findings
+
+
+def test_it_says_what_functions_get_here_topic_by_topic(tmp_path: Path) -> None:
+    code, said = doctor(tmp_path)
+
+    assert code == 0, said
+    findings = read_findings(said)
+    assert tuple(findings) == TOPICS
+    assert findings["sandbox"]["value"] in set(SandboxLevel)
+    assert findings["runtimes"]["value"] == "node and python"
+    assert all(finding["value"] for finding in findings.values())
+    for topic, finding in findings.items():
+        assert set(finding) in ({"value"}, {"value", "missing", "means", "fix"}), topic
+
+
+def test_a_lower_rung_is_told_with_what_is_missing_what_that_means_and_the_fix(tmp_path: Path) -> None:
+    code, said = doctor(tmp_path, BROKEN)
+
+    assert code == 0, said
+    findings = read_findings(said)
+    sandbox = findings["sandbox"]
+    assert sandbox["value"] in (SandboxLevel.LANDLOCK, SandboxLevel.NONE)
+    assert sandbox["missing"].startswith("full: bubblewrap ended before it made a sandbox")
+    assert "functions" in sandbox["means"]
+    assert "TIDEMILL_BWRAP" in sandbox["fix"]
+    network = findings["network"]
+    assert (network["value"], network["fix"]) == ("none", "mend the sandbox")
+    assert network["missing"].startswith("policy internet: ")
+    assert network["means"] == "functions cannot reach the internet"
+
+
+def test_a_machine_below_the_demanded_level_fails_in_one_clear_line(tmp_path: Path) -> None:
+    code, said = doctor(tmp_path, {**BROKEN, "TIDEMILL_MIN_SANDBOX": "full"})
+
+    assert code == 1
+    [line] = said.splitlines()
+    assert line.startswith("tidemill: cannot start: no sandbox of level full or better works on this machine: full: ")
+    assert "bubblewrap ended before it made a sandbox" in line
