@@ -215,7 +215,7 @@ async def test_an_answer_while_nobody_asked_ends_the_worker(engine: Engine) -> N
 
 async def test_slots_are_closed_to_each_other_on_the_host(engine_directory: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root gives each slot a uid of its own")
+        pytest.fail("needs root: only root gives each slot a uid of its own")
     async with running_engine(engine_directory) as engine:
         code = engine.deploy("exports.handler = async () => 1;")
         await engine.result(code)
@@ -250,7 +250,7 @@ async def test_secrets_on_the_way_to_a_sandbox_are_on_no_command_line(engine: En
 
 async def test_an_engine_below_a_closed_directory_still_runs(engine_directory: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root changes its uid")
+        pytest.fail("needs root: only root changes its uid")
     closed = make_directory("tidemill-closed-")
     closed.chmod(0o700)
     try:

@@ -79,7 +79,7 @@ def alone() -> Iterator[None]:
 def outside() -> Iterator[Outside]:
     """Return a network with hosts at a public, three private and the metadata address."""
     if os.geteuid() != 0:
-        pytest.skip("only root can make a network for the test")
+        pytest.fail("needs root: only root can make a network for the test")
     tag = uuid.uuid4().hex[:6]
     here, there = f"tmh-{tag}", f"tmn-{tag}"
     with ExitStack() as stack:
