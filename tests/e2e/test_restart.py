@@ -8,6 +8,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,30 +60,57 @@ def banner(process: Process) -> str:
     return eventually_sync(lambda: process.log_text() if process.log_text().count("curl -s") == 3 else "")
 
 
-def test_the_three_printed_lines_work_when_pasted(directory: Path) -> None:
-    with started(directory) as (process, address):
-        text = banner(process)
-        answers = [
-            json.loads(subprocess.run(["bash", "-c", line], capture_output=True, timeout=CURL_S, check=True).stdout)
-            for line in text.splitlines()
-            if line.startswith("curl ")
-        ]
+@dataclass(frozen=True, kw_only=True)
+class FirstLife:
+    """A platform that a newcomer has just started for the first time."""
 
-    assert address in text
+    directory: Path
+    process: Process
+    address: str
+
+
+@pytest.fixture(scope="module")
+def first_life() -> Iterator[FirstLife]:
+    with open_directory() as made, started(made) as (process, address):
+        yield FirstLife(directory=made, process=process, address=address)
+
+
+def test_the_three_printed_lines_work_when_pasted(first_life: FirstLife) -> None:
+    text = banner(first_life.process)
+    answers = [
+        json.loads(subprocess.run(["bash", "-c", line], capture_output=True, timeout=CURL_S, check=True).stdout)
+        for line in text.splitlines()
+        if line.startswith("curl ")
+    ]
+
+    assert first_life.address in text
     assert [answer["success"] for answer in answers] == [True] * 3
     assert answers[1]["data"]["result"] == {"hello": "miller"}
     assert answers[2]["data"]["name"] == "hello"
 
 
-def test_the_first_credentials_are_made_once_and_are_the_owners_alone(directory: Path) -> None:
-    with started(directory):
-        path = directory / "data" / "credentials.json"
-        first = credentials(directory)
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert re.fullmatch(r"sl_[0-9a-f]{64}", first["api_key"])
-    with started(directory) as (_, address):
-        assert credentials(directory) == first
-        assert httpx.get(f"{address}/v1/functions", headers={"X-API-Key": first["api_key"]}).status_code == 200
+def test_the_first_credentials_are_the_owners_alone_and_work(first_life: FirstLife) -> None:
+    path = first_life.directory / "data" / "credentials.json"
+    made = credentials(first_life.directory)
+
+    answer = httpx.get(f"{first_life.address}/v1/functions", headers={"X-API-Key": made["api_key"]})
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert re.fullmatch(r"sl_[0-9a-f]{64}", made["api_key"])
+    assert answer.status_code == 200
+
+
+def test_a_second_platform_on_the_same_data_is_refused(first_life: FirstLife) -> None:
+    second = spawn(
+        "second",
+        ["services", "up", "--port", str(free_port()), "--data-dir", str(first_life.directory / "data")],
+        {},
+        first_life.directory,
+    )
+    try:
+        assert second.popen.wait(30) != 0
+    finally:
+        second.stop()
 
 
 def test_a_second_start_has_the_functions_the_records_and_the_logs(directory: Path) -> None:
@@ -105,7 +133,7 @@ def test_a_second_start_has_the_functions_the_records_and_the_logs(directory: Pa
         assert exh.get("/tasks/v1/api/kept-api/second").text == "kept"
 
 
-def test_ctrl_c_finishes_what_is_running_and_leaves_nothing(directory: Path) -> None:
+def test_ctrl_c_finishes_what_is_running_leaves_nothing_and_keeps_the_credentials(directory: Path) -> None:
     with started(directory) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
         client.headers["X-API-Key"] = credentials(directory)["api_key"]
         create(client, "slow", "module.exports = async () => { await new Promise(r => setTimeout(r, 1500)); return 1 }")
@@ -118,8 +146,10 @@ def test_ctrl_c_finishes_what_is_running_and_leaves_nothing(directory: Path) -> 
 
         assert process.popen.wait(30) == 0
         eventually_sync(lambda: left_of(everything) == [])
+        made = credentials(directory)
     with started(directory) as (_, address), httpx.Client(base_url=address, timeout=30) as client:
-        client.headers["X-API-Key"] = credentials(directory)["api_key"]
+        assert credentials(directory) == made
+        client.headers["X-API-Key"] = made["api_key"]
         [record] = client.get("/v1/functions/slow/executions").json()["data"]
         assert record["status"] == "completed"
 
@@ -145,20 +175,6 @@ def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execu
     by_status = {status: [r for r in records if r["status"] == status] for status in ("completed", "failed")}
     assert len(by_status["failed"]) <= 1
     assert len(by_status["completed"]) + len(by_status["failed"]) == 6
-
-
-def test_a_second_platform_on_the_same_data_is_refused(directory: Path) -> None:
-    with started(directory):
-        second = spawn(
-            "second",
-            ["services", "up", "--port", str(free_port()), "--data-dir", str(directory / "data")],
-            {},
-            directory,
-        )
-        try:
-            assert second.popen.wait(30) != 0
-        finally:
-            second.stop()
 
 
 def create(client: httpx.Client, name: str, code: str) -> None:
