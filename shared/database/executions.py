@@ -16,7 +16,6 @@ from datetime import datetime
 import asyncpg
 
 from shared.database.dispatches import (
-    DISPATCH_LOST_S,
     Dispatch,
     mark_dispatched,
     postpone,
@@ -30,6 +29,7 @@ from shared.database.execution_records import (
     ledger,
     list_executions,
 )
+from shared.database.leases import HOLDER_SILENT_S, interrupt_lost, release
 from shared.database.partitions import days_of, ensure_days, is_partition_missing
 from shared.database.pool import Database, Queries, Row
 from shared.database.stats import ACCEPT_SHARD, SETTLE_SHARD, count_accepted, count_ended
@@ -39,6 +39,7 @@ from shared.domain.outcome import Failure, Timings
 from shared.domain.states import EXECUTION, sources
 
 __all__ = [
+    "HOLDER_SILENT_S",
     "AcceptedExecution",
     "Claim",
     "ClaimedExecution",
@@ -65,8 +66,6 @@ __all__ = [
 ]
 
 _LONGEST_KEY = 500
-HOLDER_SILENT_S = 15.0
-"""A holder of leases that was not heard of for so long is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,58 +371,6 @@ async def _leave_queue(db: Queries, execution_id: str, event: str, status: str, 
         SETTLE_SHARD,
     )
     return ended is not None
-
-
-async def release(db: Queries, execution_id: str, holder: str, *, due_in_s: float) -> bool:
-    """Put a claimed execution that was not started back in the queue, to be sent again in so many seconds."""
-    released = await db.fetchval(
-        """
-        UPDATE executions SET status = 'queued', started_at = NULL, lease_holder = NULL, lease_until = NULL,
-               dispatched_at = now() - make_interval(secs => $3)
-        WHERE id = $1 AND lease_holder = $2 AND status = ANY($4::text[])
-        RETURNING id
-        """,
-        execution_id,
-        holder,
-        DISPATCH_LOST_S - due_in_s,
-        sources(EXECUTION, "released"),
-    )
-    return released is not None
-
-
-async def interrupt_lost(db: Queries, *, silent_holders: bool = True, limit: int = 500) -> list[str]:
-    """
-    Fail running executions that nobody runs any more; return the ids of up to ``limit`` of them.
-
-    Their lease has run out, or (``silent_holders``) whoever holds it was not heard of (``replicas.beat``) for 15 s.
-    """
-    failure = Failure(
-        kind="interrupted", name="InterruptedError", message="the process that ran the function went away"
-    )
-    rows = await db.fetch(
-        f"""
-        WITH lost AS (
-            SELECT id FROM executions e
-            WHERE status = ANY($1::text[])
-              AND (lease_until < now() OR $6 AND started_at < now() - make_interval(secs => $2) AND NOT EXISTS (
-                      SELECT FROM replicas r
-                      WHERE r.id = e.lease_holder AND r.seen_at > now() - make_interval(secs => $2)))
-            ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
-        ), ended AS (
-            UPDATE executions e SET status = 'failed', failure = $4, finished_at = now(), lease_until = NULL
-            FROM lost WHERE e.id = lost.id
-            RETURNING e.id, e.function_id, e.status, e.duration_ms, e.started_at
-        ), counted AS ({count_ended("ended", "$5::smallint")})
-        SELECT id FROM ended
-        """,  # noqa: S608 - built from constants
-        sources(EXECUTION, "interrupted"),
-        HOLDER_SILENT_S,
-        limit,
-        failure,
-        SETTLE_SHARD,
-        silent_holders,
-    )
-    return sorted(row["id"] for row in rows)
 
 
 async def forget_idempotency_keys(db: Queries) -> None:

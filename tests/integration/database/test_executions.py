@@ -11,18 +11,9 @@ from shared.database.pool import Database
 from shared.domain.execution import ExecutionStatus
 from shared.domain.ids import new_function_id, new_record_id
 from shared.domain.outcome import Failure, Timings
-from tests.integration.database.world import FAILURE, HOLDER, World, claim, failure, success
+from tests.integration.database.world import FAILURE, HOLDER, World, claim, failure, ledger_of, success
 
 REFUSAL = Failure(kind="refused", name="function.not_found", message="gone")
-
-
-async def ledger_of(db: Database, function_id: str) -> dict[str, int]:
-    row = next(each for each in await executions.ledger(db) if each.function_id == function_id)
-    assert row.drift == 0
-    counts = {
-        name: getattr(row, name) for name in ("accepted", "queued", "running", "completed", "failed", "cancelled")
-    }
-    return {name: count for name, count in counts.items() if count}
 
 
 def just_sent(execution_id: str) -> Dispatch:
@@ -217,56 +208,6 @@ async def test_only_a_queued_execution_can_be_called_off(db: Database, world: Wo
     assert await ledger_of(db, function.id) == {"accepted": 2, "running": 1, "cancelled": 1}
 
 
-async def test_executions_whose_holder_lives_and_whose_lease_lasts_are_not_interrupted(
-    db: Database, world: World
-) -> None:
-    function = await world.function()
-    await world.running(function)
-    await _age(db, timedelta(seconds=20))
-    await replicas.beat(db, HOLDER, "invoker")
-
-    assert await executions.interrupt_lost(db) == []
-
-
-async def test_an_execution_whose_lease_ran_out_is_interrupted(db: Database, world: World) -> None:
-    function = await world.function()
-    [execution_id] = await world.accepted(function)
-    await replicas.beat(db, HOLDER, "invoker")
-    await executions.claim(db, [claim(execution_id, lease_s=-0.1)])
-
-    assert await executions.interrupt_lost(db) == [execution_id]
-
-    kept = await executions.find_execution(db, execution_id)
-    assert kept is not None
-    assert kept.failure is not None
-    assert (kept.status, kept.failure.kind) == (ExecutionStatus.FAILED, "interrupted")
-    assert await executions.settle(db, [success(execution_id)]) == [False]
-    assert await ledger_of(db, function.id) == {"accepted": 1, "failed": 1}
-
-
-async def test_executions_of_a_holder_that_fell_silent_are_interrupted(db: Database, world: World) -> None:
-    function = await world.function()
-    silent = await world.running(function, 2, "silent")
-    unknown = await world.running(function, 1, "never-heard-of")
-    alive = await world.running(function, 1, "alive")
-    for holder in ("silent", "alive"):
-        await replicas.beat(db, holder, "invoker")
-    await _age(db, timedelta(seconds=20))
-    await db.execute("UPDATE replicas SET seen_at = now() - interval '16 s' WHERE id = 'silent'")
-
-    assert await executions.interrupt_lost(db) == sorted(silent + unknown)
-    assert await executions.interrupt_lost(db) == []
-    assert await ledger_of(db, function.id) == {"accepted": 4, "failed": 3, "running": 1}
-    assert await executions.settle(db, [success(alive[0], "alive")]) == [True]
-
-
-async def test_a_holder_that_has_just_claimed_has_time_to_be_heard_of(db: Database, world: World) -> None:
-    function = await world.function()
-    await world.running(function, 1, "new")
-
-    assert await executions.interrupt_lost(db) == []
-
-
 async def test_executions_never_dispatched_are_found_after_a_while_once(db: Database, world: World) -> None:
     function = await world.function()
     ids = await world.accepted(function, 5)
@@ -318,33 +259,6 @@ async def test_a_stamp_does_not_cover_an_execution_that_was_put_off_meanwhile(db
     assert [each.execution_id for each in await executions.undispatched(db, 10)] == [execution_id]
 
 
-async def test_an_execution_that_was_released_is_queued_again_and_may_be_claimed_by_another(
-    db: Database, world: World
-) -> None:
-    function = await world.function()
-    [execution_id] = await world.running(function)
-
-    assert not await executions.release(db, execution_id, "somebody else", due_in_s=0)
-    assert await executions.release(db, execution_id, HOLDER, due_in_s=0)
-
-    assert [each.execution_id for each in await executions.undispatched(db, 10)] == [execution_id]
-    [claimed] = await executions.claim(db, [claim(execution_id, "another")])
-    assert claimed is not None
-    [ledger] = await executions.ledger(db)
-    assert (ledger.accepted, ledger.queued, ledger.running) == (1, 0, 1)
-
-
-async def test_a_claim_whose_answer_was_lost_is_taken_up_by_its_holder_alone(db: Database, world: World) -> None:
-    [execution_id] = await world.running(await world.function())
-
-    [plain] = await executions.claim(db, [claim(execution_id)])
-    [others] = await executions.claim(db, [replace(claim(execution_id, "another"), again=True)])
-    [again] = await executions.claim(db, [replace(claim(execution_id), again=True)])
-
-    assert (plain, others) == (None, None)
-    assert again is not None
-
-
 async def test_an_execution_names_the_version_that_ran(db: Database, world: World) -> None:
     function = await world.function()
     [execution_id] = await world.accepted(function)
@@ -354,14 +268,6 @@ async def test_an_execution_names_the_version_that_ran(db: Database, world: Worl
     found = await executions.find_execution(db, execution_id)
     assert found is not None
     assert found.version_id == "f" * 24
-
-
-async def test_a_silent_holder_is_spared_when_nobody_could_be_heard(db: Database, world: World) -> None:
-    [execution_id] = await world.running(await world.function(), holder="gone")
-    await db.execute("UPDATE executions SET started_at = now() - interval '1 minute'")
-
-    assert await executions.interrupt_lost(db, silent_holders=False) == []
-    assert await executions.interrupt_lost(db, silent_holders=True) == [execution_id]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -440,7 +346,3 @@ async def test_stats_count_ends_and_average_durations_and_a_running_one_is_the_l
     assert (stats.completed, stats.failed, stats.last_24_hours) == (3, 1, 4)
     assert stats.mean_duration_ms == round((10 + 20 + 33 + 5) / 4)
     assert stats.last_invocation == kept.started_at
-
-
-async def _age(db: Database, by: timedelta) -> None:
-    await db.execute("UPDATE executions SET started_at = started_at - $1::interval", by)

@@ -158,3 +158,16 @@ def failure(execution_id: str, holder: str = HOLDER) -> Settlement:
 
 def now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
+
+
+async def ledger_of(db: Database, function_id: str) -> dict[str, int]:
+    row = next(each for each in await executions.ledger(db) if each.function_id == function_id)
+    assert row.drift == 0
+    counts = {
+        name: getattr(row, name) for name in ("accepted", "queued", "running", "completed", "failed", "cancelled")
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+async def age(db: Database, by: timedelta) -> None:
+    await db.execute("UPDATE executions SET started_at = started_at - $1::interval", by)
