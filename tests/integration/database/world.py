@@ -1,7 +1,7 @@
 """What tests of the database start from: an account, an environment, functions and executions in it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.database import accounts, deployments, executions
