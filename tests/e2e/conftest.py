@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.backends import open_directory
 from tests.support.builders import Functions, functions_on, unique
-from tests.support.platform import CLIENT_ID, ROOT, Platform, all_in_one
+from tests.support.platform import CLIENT_ID, ROOT, Platform, all_in_one, client_of
 
 PASSWORD = "another long password"
 TOKEN_USED_S = 150
@@ -121,7 +121,8 @@ def run_user_add(data_dir: Path, email: str, *permissions: str) -> None:
 def log_in(address: str, email: str) -> httpx.Client:
     """Return a client that carries the user's access token."""
     body = {"client_id": CLIENT_ID, "grant_type": "password", "username": email, "password": PASSWORD}
-    answer = httpx.post(f"{address}/auth/v2/oauth2/tokens", json=body, timeout=30)
+    client = client_of(address)
+    answer = client.post("/auth/v2/oauth2/tokens", json=body)
     assert answer.status_code == httpx.codes.OK, answer.text
-    token = answer.json()["access_token"]
-    return httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    return client

@@ -19,7 +19,7 @@ from tests.support.apps_processes import Running, left_of, tree_of
 from tests.support.backends import open_directory
 from tests.support.builders import api_function, neo_function, zipped
 from tests.support.eventually import eventually_sync
-from tests.support.platform import Process, all_in_one, free_port, spawn, wait_ready
+from tests.support.platform import Process, all_in_one, client_of, free_port, spawn, wait_ready
 
 CURL_S = 60
 LOWEST_SLOT_UID = 20_000
@@ -134,7 +134,7 @@ def test_a_second_start_has_the_functions_the_records_and_the_logs(directory: Pa
 
 
 def test_ctrl_c_finishes_what_is_running_leaves_nothing_and_keeps_the_credentials(directory: Path) -> None:
-    with started(directory) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+    with started(directory) as (process, address), client_of(address) as client:
         client.headers["X-API-Key"] = credentials(directory)["api_key"]
         create(client, "slow", "module.exports = async () => { await new Promise(r => setTimeout(r, 1500)); return 1 }")
         client.post("/v1/functions/slow/invoke", json={"async": True}).raise_for_status()
@@ -147,7 +147,7 @@ def test_ctrl_c_finishes_what_is_running_leaves_nothing_and_keeps_the_credential
         assert process.popen.wait(30) == 0
         eventually_sync(lambda: left_of(everything) == [])
         made = credentials(directory)
-    with started(directory) as (_, address), httpx.Client(base_url=address, timeout=30) as client:
+    with started(directory) as (_, address), client_of(address) as client:
         assert credentials(directory) == made
         client.headers["X-API-Key"] = made["api_key"]
         [record] = client.get("/v1/functions/slow/executions").json()["data"]
@@ -157,7 +157,7 @@ def test_ctrl_c_finishes_what_is_running_leaves_nothing_and_keeps_the_credential
 def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execution(directory: Path) -> None:
     one_at_a_time = {"TIDEMILL_MAX_ASYNC_IN_FLIGHT": "1"}
     code = "module.exports = async ({ params }) => { await new Promise(r => setTimeout(r, 700)); return params.n }"
-    with started(directory, one_at_a_time) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+    with started(directory, one_at_a_time) as (process, address), client_of(address) as client:
         client.headers["X-API-Key"] = credentials(directory)["api_key"]
         create(client, "slow", code)
         accepted = [accept(client, "slow", number) for number in range(6)]
@@ -168,7 +168,7 @@ def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execu
         process.kill()
 
         eventually_sync(lambda: left_of(workers) == [], within_s=2)
-    with started(directory, one_at_a_time) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+    with started(directory, one_at_a_time) as (process, address), client_of(address) as client:
         client.headers["X-API-Key"] = credentials(directory)["api_key"]
         records = eventually_sync(lambda: all_settled(client, "slow", accepted), within_s=60)
 

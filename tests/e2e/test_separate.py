@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.backends import Broker, DatabaseServer, open_directory
 from tests.support.builders import Functions, functions_on
 from tests.support.eventually import eventually_sync
-from tests.support.platform import Platform, separate
+from tests.support.platform import Platform, client_of, separate
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +95,10 @@ def test_a_deleted_function_is_gone_for_every_replica(made: Functions) -> None:
 
 def test_every_service_answers_health_ready_and_metrics(apart: Platform) -> None:
     for process in apart.processes.values():
-        for path in ("/health", "/ready", "/metrics"):
-            assert httpx.get(f"{process.address}{path}", timeout=5).status_code == 200, (process.name, path)
-        assert "tidemill_" in httpx.get(f"{process.address}/metrics", timeout=5).text
+        with client_of(process.address) as client:
+            for path in ("/health", "/ready", "/metrics"):
+                assert client.get(path, timeout=5).status_code == 200, (process.name, path)
+            assert "tidemill_" in client.get("/metrics", timeout=5).text
 
 
 def test_a_request_is_not_answered_later_than_its_time_limit(made: Functions) -> None:

@@ -73,19 +73,24 @@ class Platform:
 
     def neo(self) -> httpx.Client:
         """Return a client of the Neo dialect, with the administrator's key."""
-        return httpx.Client(base_url=self.address, headers={"X-API-Key": API_KEY}, timeout=60)
+        return client_of(self.address, {"X-API-Key": API_KEY})
 
     def anonymous(self) -> httpx.Client:
         """Return a client with no credential."""
-        return httpx.Client(base_url=self.address, timeout=60)
+        return client_of(self.address)
 
     def extra_horizon(self) -> httpx.Client:
         """Return a client of the Extra Horizon dialect, logged in as the administrator."""
         body = {"client_id": CLIENT_ID, "grant_type": "password", "username": EMAIL, "password": PASSWORD}
-        answer = httpx.post(f"{self.address}/auth/v2/oauth2/tokens", json=body, timeout=30)
-        answer.raise_for_status()
-        token = answer.json()["access_token"]
-        return httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        client = client_of(self.address)
+        token = client.post("/auth/v2/oauth2/tokens", json=body).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client
+
+
+def client_of(address: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    """Return a client of a loopback server. It loads no certificates: that takes 40 ms of CPU a client."""
+    return httpx.Client(base_url=address, headers=headers, timeout=60, verify=False)
 
 
 def free_port() -> int:
@@ -115,15 +120,17 @@ def spawn(name: str, arguments: Sequence[str], environ: Mapping[str, str], direc
 def wait_ready(process: Process, address: str) -> None:
     """Wait until ``/ready`` answers 200; fail with the log if the process ends or the time runs out."""
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if process.popen.poll() is not None:
-            raise AssertionError(f"{process.name} ended with {process.popen.returncode}:\n{process.log_text()[-6000:]}")
-        try:
-            if httpx.get(f"{address}/ready", timeout=2).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
+    with client_of(address) as client:
+        while time.monotonic() < deadline:
+            if process.popen.poll() is not None:
+                code = process.popen.returncode
+                raise AssertionError(f"{process.name} ended with {code}:\n{process.log_text()[-6000:]}")
+            try:
+                if client.get("/ready", timeout=2).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
     raise AssertionError(f"{process.name} was not ready within {START_S} s:\n{process.log_text()[-6000:]}")
 
 

@@ -14,6 +14,7 @@ from tests.support.apps_cluster import Cluster, cluster
 from tests.support.apps_outage import RestartingBroker, StallingDatabase, restarting_broker, stalling_database
 from tests.support.builders import Functions
 from tests.support.eventually import eventually_sync
+from tests.support.platform import client_of
 
 WORKS = "module.exports = async ({ params }) => { await new Promise(r => setTimeout(r, 50)); return params.n }"
 STALL_S = 6.0
@@ -133,7 +134,8 @@ def counted(functions: Functions, name: str) -> int:
 
 
 def ready(cluster: Cluster, name: str) -> int:
-    return httpx.get(f"{cluster.platform.processes[name].address}/ready", timeout=10).status_code
+    with client_of(cluster.platform.processes[name].address) as client:
+        return client.get("/ready", timeout=10).status_code
 
 
 def not_ready(cluster: Cluster, name: str) -> bool:
