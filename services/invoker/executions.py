@@ -105,13 +105,10 @@ class ExecutionRunner:
         except (FunctionNotFoundError, IllegalStateError) as error:
             await executions.refuse(self._db, work.execution_id, refusal(error))
             return
-        if not await self._lanes.enter(function.id):
+        if self._lanes.is_jammed(function.id):
             await executions.postpone(self._db, [work.execution_id], due_in_s=PUT_OFF_S)
             return
-        try:
-            await self._claim_and_run(work.execution_id, function, again=again)
-        finally:
-            self._lanes.leave(function.id)
+        await self._claim_and_run(work.execution_id, function, again=again)
 
     async def _runnable(self, work: RunExecution) -> Function:
         function = await self._functions.get(work.function_id, revision=work.revision)
@@ -135,13 +132,23 @@ class ExecutionRunner:
             logger.debug("execution_not_queued", execution_id=execution_id)
             return
         give_up_at = time.monotonic() + lease
-        try:
-            settlement = await self._run_claimed(function, claimed)
-        except (ThrottledError, UnavailableError) as error:
-            logger.info("execution_put_off", execution_id=execution_id, reason=error.code)
+        settlement = await self._run_in_lane(function, claimed)
+        if settlement is None:
+            logger.info("execution_put_off", execution_id=execution_id, function_id=function.id)
             await executions.release(self._db, execution_id, self._holder, due_in_s=PUT_OFF_S)
-            return
-        await self._settle(settlement, give_up_at)
+        else:
+            await self._settle(settlement, give_up_at)
+
+    async def _run_in_lane(self, function: Function, claimed: ClaimedExecution) -> Settlement | None:
+        """Run; None when there is no place for it now, and nothing was started. Claiming and settling need no place."""
+        if not await self._lanes.enter(function.id):
+            return None
+        try:
+            return await self._run_claimed(function, claimed)
+        except (ThrottledError, UnavailableError):
+            return None
+        finally:
+            self._lanes.leave(function.id)
 
     async def _run_claimed(self, function: Function, claimed: ClaimedExecution) -> Settlement:
         """Run; raise only what means that nothing was started and another time may be better."""

@@ -27,6 +27,11 @@ class Lanes:
         self._patience_s = patience_s
         self._lanes: dict[str, _Lane] = {}
 
+    def is_jammed(self, function_id: str) -> bool:
+        """Tell whether there is no place in a function's lane and none will be soon."""
+        lane = self._lanes.get(function_id)
+        return lane is not None and lane.jammed
+
     async def enter(self, function_id: str) -> bool:
         """Take a place in a function's lane; False when there is none and none will be soon."""
         lane = self._lanes.setdefault(function_id, _Lane())

@@ -198,7 +198,7 @@ class EngineSettings:
         "MAX_SYNC_IN_FLIGHT", whole(1, 10000), default="256", doc="Most synchronous calls an invoker holds at once."
     )
     max_async_in_flight: int = setting(
-        "MAX_ASYNC_IN_FLIGHT", whole(1, 10000), default="32", doc="Most asynchronous executions it holds at once."
+        "MAX_ASYNC_IN_FLIGHT", whole(1, 10000), default="128", doc="Most asynchronous executions it holds at once."
     )
     idle_s: float = setting(
         "IDLE_S", seconds(1, 86400), default="300", doc="A worker unused for so many seconds is stopped."
