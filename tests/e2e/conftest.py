@@ -121,8 +121,7 @@ def run_user_add(data_dir: Path, email: str, *permissions: str) -> None:
 def log_in(address: str, email: str) -> httpx.Client:
     """Return a client that carries the user's access token."""
     body = {"client_id": CLIENT_ID, "grant_type": "password", "username": email, "password": PASSWORD}
-    client = client_of(address)
-    answer = client.post("/auth/v2/oauth2/tokens", json=body)
+    with client_of(address) as client:
+        answer = client.post("/auth/v2/oauth2/tokens", json=body)
     assert answer.status_code == httpx.codes.OK, answer.text
-    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-    return client
+    return client_of(address, {"Authorization": f"Bearer {answer.json()['access_token']}"})

@@ -82,10 +82,9 @@ class Platform:
     def extra_horizon(self) -> httpx.Client:
         """Return a client of the Extra Horizon dialect, logged in as the administrator."""
         body = {"client_id": CLIENT_ID, "grant_type": "password", "username": EMAIL, "password": PASSWORD}
-        client = client_of(self.address)
-        token = client.post("/auth/v2/oauth2/tokens", json=body).raise_for_status().json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        return client
+        with client_of(self.address) as client:
+            token = client.post("/auth/v2/oauth2/tokens", json=body).raise_for_status().json()["access_token"]
+        return client_of(self.address, {"Authorization": f"Bearer {token}"})
 
 
 def client_of(address: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
