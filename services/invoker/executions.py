@@ -20,7 +20,7 @@ from services.invoker.invoke import Invoker
 from services.invoker.lanes import Lanes
 from shared.bus.bus import Delivery, Reject
 from shared.database import executions
-from shared.database.executions import Claim, ClaimedExecution, Settlement
+from shared.database.executions import Claim, ClaimedExecution, PutOff, Settlement
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
 from shared.database.pool import Database
@@ -40,7 +40,8 @@ WAIT_FOR_WORKER_S = 20.0
 """How long a claimed execution waits for a worker; the function's own time begins after that."""
 SETTLE_S = 60.0
 """How long settling may take beyond the run: a database that is away for a moment must not cost a finished run."""
-LANE_PATIENCE_S = 0.5
+LANE_PATIENCE_S = 2.0
+"""For how long nothing may end in a function's lane before it counts as jammed."""
 PUT_OFF_S = 5.0
 """An execution there is no place for is sent again after so long."""
 _PAUSE_S = 0.25
@@ -75,11 +76,15 @@ class ExecutionRunner:
         self._held: set[str] = set()
         self._claims: GroupCommit[Claim, ClaimedExecution | None] = GroupCommit(lambda rows: executions.claim(db, rows))
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(lambda rows: executions.settle(db, rows))
+        self._put_offs: GroupCommit[PutOff, bool] = GroupCommit(
+            lambda rows: executions.put_off(db, rows, due_in_s=PUT_OFF_S)
+        )
 
     async def close(self) -> None:
-        """End the two group commits; nothing must be running any more."""
+        """End the group commits; nothing must be running any more."""
         await self._claims.close()
         await self._settlements.close()
+        await self._put_offs.close()
 
     async def run(self, work: Work, delivery: Delivery) -> None:
         """
@@ -106,7 +111,7 @@ class ExecutionRunner:
             await executions.refuse(self._db, work.execution_id, refusal(error))
             return
         if self._lanes.is_jammed(function.id):
-            await executions.postpone(self._db, [work.execution_id], due_in_s=PUT_OFF_S)
+            await self._put_offs.submit(PutOff(id=work.execution_id, holder=self._holder))
             return
         await self._claim_and_run(work.execution_id, function, again=again)
 
@@ -135,7 +140,7 @@ class ExecutionRunner:
         settlement = await self._run_in_lane(function, claimed)
         if settlement is None:
             logger.info("execution_put_off", execution_id=execution_id, function_id=function.id)
-            await executions.release(self._db, execution_id, self._holder, due_in_s=PUT_OFF_S)
+            await self._put_offs.submit(PutOff(id=execution_id, holder=self._holder))
         else:
             await self._settle(settlement, give_up_at)
 

@@ -86,18 +86,6 @@ async def undispatched(db: Queries, limit: int) -> list[Dispatch]:
     return sorted(taken, key=lambda each: each.execution_id)
 
 
-async def postpone(db: Queries, execution_ids: Sequence[str], *, due_in_s: float) -> None:
-    """Have queued executions sent again in so many seconds: whoever got their commands has no place for them."""
-    await db.execute(
-        """
-        UPDATE executions SET dispatched_at = now() - make_interval(secs => $2)
-        WHERE id = ANY($1::text[]) AND status = 'queued'
-        """,
-        sorted(execution_ids),
-        DISPATCH_LOST_S - due_in_s,
-    )
-
-
 async def undispatch_all(db: Queries) -> None:
     """Have every queued execution sent again: the bus that held the commands went with its process."""
     await db.execute("UPDATE executions SET dispatched_at = NULL WHERE status = 'queued' AND dispatched_at IS NOT NULL")

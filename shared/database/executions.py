@@ -18,7 +18,6 @@ import asyncpg
 from shared.database.dispatches import (
     Dispatch,
     mark_dispatched,
-    postpone,
     undispatch_all,
     undispatched,
 )
@@ -29,7 +28,7 @@ from shared.database.execution_records import (
     ledger,
     list_executions,
 )
-from shared.database.leases import HOLDER_SILENT_S, interrupt_lost, release
+from shared.database.leases import HOLDER_SILENT_S, PutOff, interrupt_lost, put_off
 from shared.database.partitions import days_of, ensure_days, is_partition_missing
 from shared.database.pool import Database, Queries, Row
 from shared.database.stats import ACCEPT_SHARD, SETTLE_SHARD, count_accepted, count_ended
@@ -46,6 +45,7 @@ __all__ = [
     "Dispatch",
     "LedgerRow",
     "NewExecution",
+    "PutOff",
     "Settlement",
     "accept",
     "cancel",
@@ -57,9 +57,8 @@ __all__ = [
     "ledger",
     "list_executions",
     "mark_dispatched",
-    "postpone",
+    "put_off",
     "refuse",
-    "release",
     "settle",
     "undispatch_all",
     "undispatched",

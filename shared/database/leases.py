@@ -4,6 +4,9 @@ Running executions whose lease ends otherwise than by settling: given back unsta
 A lease is in the row of a running execution: who holds it, and until when by the database's clock.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from shared.database.dispatches import DISPATCH_LOST_S
 from shared.database.pool import Queries
 from shared.database.stats import SETTLE_SHARD, count_ended
@@ -14,21 +17,40 @@ HOLDER_SILENT_S = 15.0
 """A holder of leases that was not heard of for so long is taken for dead."""
 
 
-async def release(db: Queries, execution_id: str, holder: str, *, due_in_s: float) -> bool:
-    """Put a claimed execution that was not started back in the queue, to be sent again in so many seconds."""
-    released = await db.fetchval(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutOff:
+    """An execution whose command ``holder`` got, and has no place for; claimed by it, or still in the queue."""
+
+    id: str
+    holder: str
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.id) + len(self.holder)
+
+
+async def put_off(db: Queries, rows: Sequence[PutOff], *, due_in_s: float) -> list[bool]:
+    """
+    Have executions that were not started sent again in so many seconds; back to the queue with those claimed.
+
+    Return for each whether it waits now: False when it has ended, or somebody else holds it.
+    """
+    waiting = await db.fetch(
         """
-        UPDATE executions SET status = 'queued', started_at = NULL, lease_holder = NULL, lease_until = NULL,
+        UPDATE executions e SET status = 'queued', started_at = NULL, lease_holder = NULL, lease_until = NULL,
                dispatched_at = now() - make_interval(secs => $3)
-        WHERE id = $1 AND lease_holder = $2 AND status = ANY($4::text[])
-        RETURNING id
+        FROM unnest($1::text[], $2::text[]) AS input(id, holder)
+        WHERE e.id = input.id
+          AND (e.status = 'queued' OR e.lease_holder = input.holder AND e.status = ANY($4::text[]))
+        RETURNING e.id
         """,
-        execution_id,
-        holder,
+        [each.id for each in rows],
+        [each.holder for each in rows],
         DISPATCH_LOST_S - due_in_s,
         sources(EXECUTION, "released"),
     )
-    return released is not None
+    found = {row["id"] for row in waiting}
+    return [each.id in found for each in rows]
 
 
 async def interrupt_lost(db: Queries, *, silent_holders: bool = True, limit: int = 500) -> list[str]:

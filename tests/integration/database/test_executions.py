@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.database import executions, functions, replicas
-from shared.database.executions import Dispatch, NewExecution
+from shared.database.executions import Dispatch, NewExecution, PutOff
 from shared.database.pool import Database
 from shared.domain.execution import ExecutionStatus
 from shared.domain.ids import new_function_id, new_record_id
@@ -250,10 +250,12 @@ async def test_after_the_bus_is_gone_every_queued_execution_is_sent_again(db: Da
 async def test_a_stamp_does_not_cover_an_execution_that_was_put_off_meanwhile(db: Database, world: World) -> None:
     [execution_id] = await world.accepted(await world.function())
 
-    await executions.postpone(db, [execution_id], due_in_s=0)
+    row = PutOff(id=execution_id, holder=HOLDER)
+
+    await executions.put_off(db, [row], due_in_s=0)
     await executions.mark_dispatched(db, [just_sent(execution_id)])
     [again] = await executions.undispatched(db, 10)
-    await executions.postpone(db, [execution_id], due_in_s=0)
+    await executions.put_off(db, [row], due_in_s=0)
     await executions.mark_dispatched(db, [again])
 
     assert [each.execution_id for each in await executions.undispatched(db, 10)] == [execution_id]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.database import executions, replicas
+from shared.database.executions import PutOff
 from shared.database.pool import Database
 from shared.domain.execution import ExecutionStatus
 from tests.integration.database.world import HOLDER, World, age, claim, ledger_of, success
@@ -59,14 +60,16 @@ async def test_a_holder_that_has_just_claimed_has_time_to_be_heard_of(db: Databa
     assert await executions.interrupt_lost(db) == []
 
 
-async def test_an_execution_that_was_released_is_queued_again_and_may_be_claimed_by_another(
+async def test_an_execution_that_was_put_off_is_queued_again_and_may_be_claimed_by_another(
     db: Database, world: World
 ) -> None:
     function = await world.function()
     [execution_id] = await world.running(function)
 
-    assert not await executions.release(db, execution_id, "somebody else", due_in_s=0)
-    assert await executions.release(db, execution_id, HOLDER, due_in_s=0)
+    others = PutOff(id=execution_id, holder="somebody else")
+    own = PutOff(id=execution_id, holder=HOLDER)
+    assert await executions.put_off(db, [others], due_in_s=0) == [False]
+    assert await executions.put_off(db, [own], due_in_s=0) == [True]
 
     assert [each.execution_id for each in await executions.undispatched(db, 10)] == [execution_id]
     [claimed] = await executions.claim(db, [claim(execution_id, "another")])

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from services.invoker.lanes import Lanes
+from tests.support.clock import FakeClock
 
 
 async def test_a_lane_has_as_many_places_as_it_is_wide() -> None:
@@ -34,19 +35,31 @@ async def test_a_place_given_back_goes_to_whoever_waits_longest() -> None:
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_a_jammed_lane_refuses_at_once_until_a_place_is_free() -> None:
+async def test_a_jammed_lane_refuses_until_a_run_ends() -> None:
     lanes = Lanes(width=1, patience_s=0.01)
     await lanes.enter("f")
-    await lanes.enter("f")
-    patient = Lanes(width=1, patience_s=60)
-    assert await patient.enter("f")
 
-    async with asyncio.timeout(1):
-        refused = await lanes.enter("f")
+    assert not await lanes.enter("f")
+    assert lanes.is_jammed("f")
     lanes.leave("f")
 
-    assert refused is False
+    assert not lanes.is_jammed("f")
     assert await lanes.enter("f")
+
+
+async def test_whoever_waits_is_not_refused_while_the_lane_moves() -> None:
+    clock = FakeClock()
+    lanes = Lanes(width=1, patience_s=60, now=clock.monotonic)
+    await lanes.enter("f")
+
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(lanes.enter("f")) for _ in range(3)]
+        for _ in waiting:
+            await asyncio.sleep(0)
+            clock.advance(50)
+            lanes.leave("f")
+
+    assert [task.result() for task in waiting] == [True] * 3
 
 
 async def test_whoever_gives_up_while_waiting_takes_no_place_with_it() -> None:
