@@ -103,6 +103,7 @@ async def test_a_failure_that_lasts_ends_as_a_dead_letter_and_gives_the_function
     await yard.end_of(first)
     before = await yard.function(first)
     yard.store.failures = 100
+    yard.store.failure = RuntimeError("the store is broken")
 
     change = await yard.ask(NewDeployment(function_id=first.function_id, spec=first.spec))
 

@@ -234,7 +234,7 @@ async def test_the_process_is_confined(syntax: SyntaxChecker) -> None:
 
     status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
     limits = (process / "limits").read_text()
-    uid = "19999" if os.geteuid() == 0 else str(os.geteuid())
+    uid = "19998" if os.geteuid() == 0 else str(os.geteuid())
     assert status["Uid"].split() == [uid] * 4
     assert status["NoNewPrivs"] == "1"
     assert int(status["CapEff"], 16) == 0 or os.geteuid() != 0

@@ -30,6 +30,7 @@ class GatedStore:
         self.gate.set()
         self.waiting = 0
         self.failures = 0
+        self.failure: Exception = UnavailableError("the store is away")
 
     async def put(self, content: bytes) -> str:
         return await self._store.put(content)
@@ -40,7 +41,7 @@ class GatedStore:
     async def holds(self, sha256: str) -> bool:
         if self.failures:
             self.failures -= 1
-            raise UnavailableError("the store is away")
+            raise self.failure
         self.waiting += 1
         try:
             await self.gate.wait()
