@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import backends
 from tests.support.backends import Broker, DatabaseServer
+
+# How long an example takes says how busy the machine is, not whether the rule holds; a test has a time limit anyway.
+settings.register_profile("tidemill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tidemill")
 
 
 @pytest.fixture(scope="session")
