@@ -32,9 +32,3 @@ def create_api_function(client: httpx.Client, name: str, *, python: bool = False
         },
     )
     answer.raise_for_status()
-
-
-def create_neo_function(client: httpx.Client, name: str) -> None:
-    """Create a no-op Neo function."""
-    body = {"name": name, "runtime": "node18", "code": "module.exports = async () => 'ok'"}
-    client.post("/v1/functions", json=body).raise_for_status()

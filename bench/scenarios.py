@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from bench.functions import create_api_function, create_neo_function
+from bench.functions import create_api_function
 from bench.load import Load, wrk
 from bench.machine import pss_mb
 from tests.support import backends, platform
@@ -160,8 +160,9 @@ def _first_call(client: httpx.Client, name: str, *, python: bool) -> float:
 
 def _asynchronous(running: Platform, where: str, *, accepted: float, finished: float) -> Iterator[Figure]:
     """Accept for a while, then wait until everything accepted has ended: nothing may be lost or left."""
+    with running.extra_horizon() as maker:
+        create_api_function(maker, "later")
     with running.neo() as client:
-        create_neo_function(client, "later")
         began = time.monotonic()
         load = wrk(
             f"{running.address}/v1/functions/later/invoke",
