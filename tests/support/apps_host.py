@@ -42,6 +42,7 @@ def outside_host() -> Iterator[str]:
     """Yield the URL of the host; it is reachable from this machine's own namespace."""
     name = f"tm{token_hex(3)}"
     with _alone(), ExitStack() as stack:
+        _remove_leftovers()
         _ip("netns", "add", name)
         # The pair of interfaces goes with the namespace that one of them is in.
         stack.callback(_ip, "netns", "del", name)
@@ -60,6 +61,13 @@ def outside_host() -> Iterator[str]:
         url = f"http://{FAR}:{PORT}"
         _wait(url)
         yield url
+
+
+def _remove_leftovers() -> None:
+    """Remove the interface of a run that was killed: nobody else has our address while we are alone."""
+    listing = subprocess.run(["ip", "-o", "addr", "show", "to", NEAR], capture_output=True, text=True, check=True)
+    for line in listing.stdout.splitlines():
+        _ip("link", "del", line.split()[1])
 
 
 @contextmanager
