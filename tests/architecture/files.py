@@ -1,5 +1,6 @@
 """The files of this repository that people wrote: neither what git ignores nor what tools made."""
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +27,14 @@ def read(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
         return ""
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level names that a Python file imports anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(read(path))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names.add(node.module.split(".")[0])
+    return names

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.files import ROOT, our_files
+from tests.architecture.files import ROOT, imported, our_files
 
 RUNTIME_FILES = sorted((ROOT / "services" / "invoker" / "runtimes").rglob("*.py"))
 
@@ -46,19 +46,9 @@ def test_what_runs_beside_user_code_needs_only_the_standard_library() -> None:
     foreign = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in RUNTIME_FILES
-        for name in _imported(path)
+        for name in imported(path)
         if name not in sys.stdlib_module_names
     }
 
     assert RUNTIME_FILES
     assert foreign == set()
-
-
-def _imported(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.add(node.module.split(".")[0])
-    return names
