@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from services.api.access.authentication import identify_key
-from services.api.access.permissions import authorize
 from services.api.dialects.dialect import Json, Route
 from services.api.dialects.neo import bodies, errors, queries, views
+from services.api.dialects.neo.answers import json_body, page, success
+from services.api.dialects.neo.callers import allowed
 from services.api.dialects.neo.description import OPERATIONS, SCHEMAS, SECURITY
-from services.api.http import json_response, read_body
+from services.api.http import read_body
 from services.api.operations import invoke, read_executions, read_functions
 from services.api.operations.create_function import create_function, require_quota
 from services.api.operations.delete_function import delete_function
@@ -22,7 +22,7 @@ from services.api.operations.read_executions import ExecutionFilter
 from services.api.operations.update_function import FunctionPatch, update_function
 from services.api.platform import Platform
 from shared.database.functions import FunctionFilter, FunctionSort, Order
-from shared.domain.errors import InvalidRequestError, PlatformError, UnauthenticatedError
+from shared.domain.errors import InvalidRequestError, PlatformError
 from shared.domain.execution import ExecutionKind, ExecutionStatus
 from shared.domain.function import Convention, Function
 from shared.domain.identity import Action, Identity
@@ -87,10 +87,10 @@ class NeoDialect:
 
     async def show_health(self, _request: web.BaseRequest, _parameters: Parameters) -> web.Response:
         report = await self._health.health()
-        return _success({**report.body, "runtimes": list(offered(Convention.NEO))})
+        return success({**report.body, "runtimes": list(offered(Convention.NEO))})
 
     async def list_functions(self, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
-        identity = await self._allowed(request, Action.LIST_FUNCTIONS)
+        identity = await allowed(self._platform, request, Action.LIST_FUNCTIONS)
         query = request.query
         limit, offset = queries.page(query)
         runtime = queries.choice(query, "runtime", offered(Convention.NEO))
@@ -108,34 +108,34 @@ class NeoDialect:
         )
         found, total = await read_functions.list_functions(self._platform, identity, wanted)
         items = [views.listed(function, last) for function, last in found]
-        return _page(items, total, limit, offset)
+        return page(items, total, limit, offset)
 
     async def create(self, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
-        identity = await self._allowed(request, Action.CREATE_FUNCTION)
-        wanted = bodies.new_function(await _body(request))
+        identity = await allowed(self._platform, request, Action.CREATE_FUNCTION)
+        wanted = bodies.new_function(await json_body(request))
         await require_quota(self._platform, identity)
         function = await create_function(self._platform, identity, wanted)
-        return _success(views.with_code(function, await self._source(function)), 201)
+        return success(views.with_code(function, await self._source(function)), 201)
 
     async def show_function(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         _, function = await self._function(request, parameters, Action.READ_FUNCTION)
         include_code = queries.switch(request.query, "include_code")
         view = views.with_code(function, await self._source(function)) if include_code else views.detailed(function)
         counts = await read_functions.function_stats(self._platform, function)
-        return _success({**view, "stats": views.stats(counts)})
+        return success({**view, "stats": views.stats(counts)})
 
     async def update(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.UPDATE_FUNCTION)
-        changed = await update_function(self._platform, identity, function, bodies.patch(await _body(request)))
-        return _success(views.with_code(changed, await self._source(changed)))
+        changed = await update_function(self._platform, identity, function, bodies.patch(await json_body(request)))
+        return success(views.with_code(changed, await self._source(changed)))
 
     async def delete(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.DELETE_FUNCTION)
         await delete_function(self._platform, identity, function)
-        return _success({"id": function.id, "deleted": True})
+        return success({"id": function.id, "deleted": True})
 
     async def invoke(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
-        identity = await self._allowed(request, Action.INVOKE_FUNCTION)
+        identity = await allowed(self._platform, request, Action.INVOKE_FUNCTION)
         function = await read_functions.callable_function(self._platform, identity, parameters["functionId"])
         params, is_async = bodies.invocation(await read_body(request, bodies.BODY_BYTES))
         if is_async:
@@ -144,7 +144,7 @@ class NeoDialect:
         execution_id = views.PREFIX + run.execution_id
         if run.reply.failure is not None:
             return errors.render_failure(run.reply.failure, execution_id)
-        response = _success(views.invoked(run))
+        response = success(views.invoked(run))
         response.headers[errors.EXECUTION_ID] = execution_id
         return response
 
@@ -162,29 +162,29 @@ class NeoDialect:
             offset=offset,
         )
         found, total = await read_executions.list_executions(self._platform, identity, function, wanted)
-        return _page([views.execution(each) for each in found], total, limit, offset)
+        return page([views.execution(each) for each in found], total, limit, offset)
 
     async def show_execution(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.READ_EXECUTIONS)
         execution_id = parameters["executionId"].removeprefix(views.PREFIX)
         logged = await read_executions.read_execution(self._platform, identity, function, execution_id)
-        return _success(views.execution_detail(logged))
+        return success(views.execution_detail(logged))
 
     async def show_environment(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         _, function = await self._function(request, parameters, Action.READ_FUNCTION)
-        return _success({"environment": dict(function.version.spec.environment)})
+        return success({"environment": dict(function.version.spec.environment)})
 
     async def replace_environment(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.UPDATE_FUNCTION)
-        patch = bodies.environment_body(await _body(request))
+        patch = bodies.environment_body(await json_body(request))
         changed = await update_function(self._platform, identity, function, patch)
-        return _success({"environment": dict(changed.version.spec.environment)})
+        return success({"environment": dict(changed.version.spec.environment)})
 
     async def replace_secrets(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.UPDATE_FUNCTION)
-        patch: FunctionPatch = bodies.secrets_body(await _body(request))
+        patch: FunctionPatch = bodies.secrets_body(await json_body(request))
         changed = await update_function(self._platform, identity, function, patch)
-        return _success({"secrets": list(changed.version.spec.secrets)})
+        return success({"secrets": list(changed.version.spec.secrets)})
 
     async def _invoke_later(
         self, request: web.BaseRequest, identity: Identity, function: Function, params: bytes
@@ -197,37 +197,19 @@ class NeoDialect:
             params,
             idempotency_key=_idempotency_key(request),
         )
-        response = _success(views.accepted(run), 202)
+        response = success(views.accepted(run), 202)
         response.headers[errors.EXECUTION_ID] = views.PREFIX + run.execution_id
         return response
-
-    async def _allowed(self, request: web.BaseRequest, action: Action) -> Identity:
-        """Return who is calling, when they may."""
-        presented = request.headers.get("X-API-Key") or _bearer(request)
-        if not presented:
-            raise UnauthenticatedError("API key missing or not valid")
-        identity = await identify_key(self._platform, presented)
-        authorize(identity, action)
-        return identity
 
     async def _function(
         self, request: web.BaseRequest, parameters: Parameters, action: Action
     ) -> tuple[Identity, Function]:
         """Return who is calling and the function of the path, when they may."""
-        identity = await self._allowed(request, action)
+        identity = await allowed(self._platform, request, action)
         return identity, await read_functions.get_function(self._platform, identity, parameters["functionId"])
 
     async def _source(self, function: Function) -> str | None:
         return await read_functions.function_source(self._platform, function)
-
-
-async def _body(request: web.BaseRequest) -> bodies.Body:
-    return bodies.read_object(await read_body(request, bodies.BODY_BYTES))
-
-
-def _bearer(request: web.BaseRequest) -> str:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _idempotency_key(request: web.BaseRequest) -> str | None:
@@ -241,12 +223,3 @@ def _idempotency_key(request: web.BaseRequest) -> str | None:
             issue="malformed",
         )
     return key
-
-
-def _success(data: views.View, status: int = 200) -> web.Response:
-    return json_response({"success": True, "data": data}, status)
-
-
-def _page(items: list[views.View], total: int, limit: int, offset: int) -> web.Response:
-    pagination = views.pagination(total, limit, offset, len(items))
-    return json_response({"success": True, "data": items, "pagination": pagination})

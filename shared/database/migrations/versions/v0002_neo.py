@@ -1,0 +1,17 @@
+"""Secrets at rest, the platform's signing keys, receipts of executions, rotation of API keys."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    for statement in Path(__file__).with_suffix(".sql").read_text("utf-8").split(";\n"):
+        if statement.strip():
+            connection.exec_driver_sql(statement)
