@@ -73,6 +73,14 @@ def test_the_first_use_makes_the_environment_and_the_second_only_uses_it(checkou
     assert second == (0, first[1], "")
 
 
+def test_asking_how_to_test_tests_nothing(checkout: Path) -> None:
+    status, out, err = run(checkout, "test", "--help")
+
+    assert (status, err) == (0, "")
+    assert out.startswith("usage: ./tidemill test")
+    assert not (checkout / ".venv").exists()
+
+
 def test_a_changed_lock_is_installed(used: Path) -> None:
     (used / "requirements" / "runtime.txt").write_text("# nothing else\n")
     _, _, changed = run(used, "up")
