@@ -18,6 +18,7 @@ import services.deployer.app
 import services.invoker.app
 import services.logger.app
 from services.credentials import Credentials, first_credentials
+from services.invoker.keeper import settle_cut_off
 from services.invoker.pool.description import EngineDescription
 from services.ports import Ports, new_replica_id, open_bus, open_database, open_packages
 from shared.bus.bus import Bus
@@ -82,6 +83,9 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
         packages=open_packages(settings, db, stack),
         health=health,
     )
+    if settings.database.url is None:
+        # Nobody else can reach this PostgreSQL. On a shared one leases and the keeper decide.
+        await settle_cut_off(db)
     if not ports.bus.durable:
         # What the last process had sent went with it: the relay sends every queued execution again.
         await executions.undispatch_all(db)

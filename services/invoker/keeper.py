@@ -75,9 +75,22 @@ class Keeper:
         """
         await self.beat()
         heard_for = self._now() - self._beating_since
-        interrupted = await executions.interrupt_lost(self._db, silent_holders=heard_for >= executions.HOLDER_SILENT_S)
-        if interrupted:
-            logger.warning("executions_interrupted", count=len(interrupted), execution_ids=interrupted[:20])
+        _tell(await executions.interrupt_lost(self._db, silent_holders=heard_for >= executions.HOLDER_SILENT_S))
+
+
+async def settle_cut_off(db: Database) -> None:
+    """
+    Settle every running execution as interrupted, at once.
+
+    For a process that starts on a database nobody else can reach: whatever was running ended with the last one.
+    """
+    while interrupted := await executions.interrupt_all(db):
+        _tell(interrupted)
+
+
+def _tell(interrupted: list[str]) -> None:
+    if interrupted:
+        logger.warning("executions_interrupted", count=len(interrupted), execution_ids=interrupted[:20])
 
 
 def _command(dispatch: Dispatch) -> RunExecution:

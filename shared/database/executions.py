@@ -28,7 +28,7 @@ from shared.database.execution_records import (
     ledger,
     list_executions,
 )
-from shared.database.leases import HOLDER_SILENT_S, PutOff, interrupt_lost, put_off
+from shared.database.leases import HOLDER_SILENT_S, PutOff, interrupt_all, interrupt_lost, put_off
 from shared.database.partitions import days_of, ensure_days, is_partition_missing
 from shared.database.pool import Database, Queries, Row
 from shared.database.stats import ACCEPT_SHARD, SETTLE_SHARD, count_accepted, count_ended
@@ -53,6 +53,7 @@ __all__ = [
     "find_execution",
     "forget_idempotency_keys",
     "insert_finished",
+    "interrupt_all",
     "interrupt_lost",
     "ledger",
     "list_executions",

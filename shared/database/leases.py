@@ -53,12 +53,33 @@ async def put_off(db: Queries, rows: Sequence[PutOff], *, due_in_s: float) -> li
     return [each.id in found for each in rows]
 
 
+_LEASE_OVER = "lease_until < now()"
+_HOLDER_SILENT = f"""
+    started_at < now() - interval '{HOLDER_SILENT_S} s'
+    AND NOT EXISTS (SELECT FROM replicas r
+                    WHERE r.id = e.lease_holder AND r.seen_at > now() - interval '{HOLDER_SILENT_S} s')
+"""
+
+
 async def interrupt_lost(db: Queries, *, silent_holders: bool = True, limit: int = 500) -> list[str]:
     """
     Fail running executions that nobody runs any more; return the ids of up to ``limit`` of them.
 
     Their lease has run out, or (``silent_holders``) whoever holds it was not heard of (``replicas.beat``) for 15 s.
     """
+    return await _interrupt(db, f"{_LEASE_OVER} OR {_HOLDER_SILENT}" if silent_holders else _LEASE_OVER, limit)
+
+
+async def interrupt_all(db: Queries, *, limit: int = 500) -> list[str]:
+    """
+    Fail running executions, whoever holds their lease; return the ids of up to ``limit`` of them.
+
+    Only for who knows that no invoker is there: whatever runs would lose its result.
+    """
+    return await _interrupt(db, "true", limit)
+
+
+async def _interrupt(db: Queries, condition: str, limit: int) -> list[str]:
     failure = Failure(
         kind="interrupted", name="InterruptedError", message="the process that ran the function went away"
     )
@@ -66,23 +87,18 @@ async def interrupt_lost(db: Queries, *, silent_holders: bool = True, limit: int
         f"""
         WITH lost AS (
             SELECT id FROM executions e
-            WHERE status = ANY($1::text[])
-              AND (lease_until < now() OR $6 AND started_at < now() - make_interval(secs => $2) AND NOT EXISTS (
-                      SELECT FROM replicas r
-                      WHERE r.id = e.lease_holder AND r.seen_at > now() - make_interval(secs => $2)))
-            ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+            WHERE status = ANY($1::text[]) AND ({condition})
+            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
         ), ended AS (
-            UPDATE executions e SET status = 'failed', failure = $4, finished_at = now(), lease_until = NULL
+            UPDATE executions e SET status = 'failed', failure = $3, finished_at = now(), lease_until = NULL
             FROM lost WHERE e.id = lost.id
             RETURNING e.id, e.function_id, e.status, e.duration_ms, e.started_at
-        ), counted AS ({count_ended("ended", "$5::smallint")})
+        ), counted AS ({count_ended("ended", "$4::smallint")})
         SELECT id FROM ended
         """,  # noqa: S608 - built from constants
         sources(EXECUTION, "interrupted"),
-        HOLDER_SILENT_S,
         limit,
         failure,
         SETTLE_SHARD,
-        silent_holders,
     )
     return sorted(row["id"] for row in rows)

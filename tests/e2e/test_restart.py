@@ -22,6 +22,7 @@ from tests.support.eventually import eventually_sync
 from tests.support.platform import Process, all_in_one, client_of, free_port, spawn, wait_ready
 
 CURL_S = 60
+SLEEPS = "module.exports = async ({{ params }}) => {{ await new Promise(r => setTimeout(r, {ms})); return params.n }}"
 LOWEST_SLOT_UID = 20_000
 """Sandboxes of a platform started by root run under uids from here on (one a slot)."""
 
@@ -155,11 +156,12 @@ def test_ctrl_c_finishes_what_is_running_leaves_nothing_and_keeps_the_credential
 
 
 def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execution(directory: Path) -> None:
-    one_at_a_time = {"TIDEMILL_MAX_ASYNC_IN_FLIGHT": "1"}
-    code = "module.exports = async ({ params }) => { await new Promise(r => setTimeout(r, 700)); return params.n }"
-    with started(directory, one_at_a_time) as (process, address), client_of(address) as client:
+    two_at_a_time = {"TIDEMILL_MAX_ASYNC_IN_FLIGHT": "2"}
+    with started(directory, two_at_a_time) as (process, address), client_of(address) as client:
         client.headers["X-API-Key"] = credentials(directory)["api_key"]
-        create(client, "slow", code)
+        create(client, "endless", SLEEPS.format(ms=600_000))
+        create(client, "slow", SLEEPS.format(ms=700))
+        cut_off = accept(client, "endless", 0)
         accepted = [accept(client, "slow", number) for number in range(6)]
         eventually_sync(lambda: client.get("/v1/functions/slow/executions?status=completed").json()["data"])
         workers = [each for each in tree_of(process.popen.pid) if is_worker(each)]
@@ -168,10 +170,12 @@ def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execu
         process.kill()
 
         eventually_sync(lambda: left_of(workers) == [], within_s=2)
-    with started(directory, one_at_a_time) as (process, address), client_of(address) as client:
+    with started(directory, two_at_a_time) as (process, address), client_of(address) as client:
         client.headers["X-API-Key"] = credentials(directory)["api_key"]
+        first_seen = client.get(f"/v1/functions/endless/executions/{cut_off}").json()["data"]
         records = eventually_sync(lambda: all_settled(client, "slow", accepted), within_s=60)
 
+    assert (first_seen["status"], first_seen["error"]["name"]) == ("failed", "InterruptedError")
     by_status = {status: [r for r in records if r["status"] == status] for status in ("completed", "failed")}
     assert len(by_status["failed"]) <= 1
     assert len(by_status["completed"]) + len(by_status["failed"]) == 6

@@ -95,3 +95,15 @@ async def test_a_silent_holder_is_spared_when_nobody_could_be_heard(db: Database
 
     assert await executions.interrupt_lost(db, silent_holders=False) == []
     assert await executions.interrupt_lost(db, silent_holders=True) == [execution_id]
+
+
+async def test_who_is_alone_interrupts_everything_that_runs_and_nothing_else(db: Database, world: World) -> None:
+    function = await world.function()
+    running = await world.running(function, 3)
+    await replicas.beat(db, HOLDER, "invoker")
+    await world.accepted(function, 2)
+
+    assert await executions.interrupt_all(db, limit=2) == sorted(running)[:2]
+    assert await executions.interrupt_all(db, limit=2) == sorted(running)[2:]
+    assert await executions.interrupt_all(db) == []
+    assert await ledger_of(db, function.id) == {"accepted": 5, "queued": 2, "failed": 3}
