@@ -3,7 +3,8 @@ The invoker's side of the spawner process.
 
 ``Spawner`` starts the process, sends it requests and hands each sandbox's news (started, exited, failed) to
 whoever asked for that sandbox. When the spawner dies every sandbox dies with it; each gets an ``exited`` then,
-and ``on_lost`` is called once. How the spawner works is told in ``spawner_process.py``.
+and ``on_lost`` is called once: nothing is left of them by then. How the spawner works is told in
+``spawner_process.py``, how nothing is left in ``guard.py``.
 """
 
 import asyncio
@@ -56,7 +57,7 @@ class Spawner:
 
     @property
     def pid(self) -> int:
-        """The process id, 0 when it does not run."""
+        """The id of its guard, the process we started; 0 when it does not run."""
         return 0 if self._process is None else self._process.pid
 
     def start(self, *, show: tuple[Path, Path] | None = None) -> None:

@@ -3,7 +3,7 @@ The spawner: a small single-threaded process that starts sandboxes for an invoke
 
 Forking a process of 150 MB with an event loop stops that loop for 17 ms; forking this one stops nobody. It is
 started with ``python -I -S``, holds one SEQPACKET socket to its invoker and dies with it: at the end of file
-on that socket it kills every sandbox, and every sandbox dies with it anyway.
+on that socket it kills every sandbox.
 
     invoker ──{"op":"spawn", id, ...} + [control, log]──▶ spawner ──fork──▶ bwrap ──▶ worker
             ◀─{"op":"started", id} + [pidfd]─────────────         (child id arrives on the information pipe)
@@ -11,7 +11,8 @@ on that socket it kills every sandbox, and every sandbox dies with it anyway.
 
 A sandbox made by bubblewrap stops at its block pipe until its cgroup and its network are in place, so user
 code never runs without them. A sandbox without namespaces (the weaker rungs of the ladder) is confined in the
-forked child, just before ``exec``. As subreaper the spawner also ends what such a sandbox leaves behind.
+forked child, just before ``exec``. As subreaper the spawner also ends what such a sandbox leaves behind; what the
+spawner itself leaves when it is killed is ended by its guard (``guard.py``).
 
 It knows nothing of functions, runtimes or policies: every decision is in the request. Requests are trusted.
 """
@@ -37,6 +38,7 @@ from services.invoker.sandbox.forked import (
     become_network_helper,
     write,
 )
+from services.invoker.sandbox.guard import be_guarded, children, end_children, kill
 
 MAX_MESSAGE = 192 * 1024
 _ORPHAN_ROUNDS = 100
@@ -72,8 +74,9 @@ class Started:
 class Spawner:
     """Serves one invoker until its socket closes."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, guard_gone: int) -> None:
         self._control = control
+        self._guard_gone = guard_gone
         self._by_pid: dict[int, Started] = {}
         self._by_id: dict[int, Started] = {}
         self._poll = select.poll()
@@ -81,11 +84,12 @@ class Spawner:
         self._woken, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def serve(self) -> None:
-        """Run until the invoker is gone, then kill what is left."""
+        """Run until the invoker or the guard is gone, then kill what is left."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._watch(self._woken, self._reap)
         self._watch(self._control.fileno(), self._receive)
+        self._watch(self._guard_gone, _end)
         try:
             while True:
                 for descriptor, _ in self._poll.poll():
@@ -95,10 +99,7 @@ class Spawner:
         except (EOFError, ConnectionError):
             pass
         finally:
-            for sandbox in self._by_pid.values():
-                _kill(sandbox.init)
-                _kill(sandbox.pid)
-            self._end_orphans()
+            end_children()
 
     def _watch(self, descriptor: int, act: Callable[[], None]) -> None:
         self._on[descriptor] = act
@@ -123,7 +124,7 @@ class Spawner:
             else:
                 sandbox = self._by_id.get(request["id"])
                 if sandbox is not None:
-                    _kill(sandbox.pid)
+                    kill(sandbox.pid)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -236,8 +237,8 @@ class Spawner:
 
     def _fail(self, sandbox: Started, error: Exception) -> None:
         self._send({"op": "failed", "id": sandbox.id, "error": str(error), "ran": True})
-        _kill(sandbox.init)
-        _kill(sandbox.pid)
+        kill(sandbox.init)
+        kill(sandbox.pid)
 
     def _reap(self) -> None:
         os.read(self._woken, 4096)
@@ -269,11 +270,11 @@ class Spawner:
         Without a pid namespace this is how a whole tree goes: what a dead worker had started becomes ours.
         """
         for _ in range(_ORPHAN_ROUNDS):
-            strangers = [pid for pid in _children() if pid not in self._by_pid]
+            strangers = [pid for pid in children() if pid not in self._by_pid]
             if not strangers:
                 return
             for pid in strangers:
-                _kill(pid)
+                kill(pid)
             for pid in strangers:
                 try:
                     os.waitpid(pid, 0)
@@ -281,21 +282,8 @@ class Spawner:
                     continue
 
 
-def _children() -> list[int]:
-    pid = os.getpid()
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as listing:  # noqa: PTH123 - keeps this process small
-            return [int(word) for word in listing.read().split()]
-    except OSError:
-        return []
-
-
-def _kill(pid: int) -> None:
-    if pid > 0:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
+def _end() -> None:
+    raise EOFError
 
 
 def _in_memory(text: str) -> int:
@@ -338,12 +326,11 @@ def host_addresses() -> list[list[str]]:
 
 def main() -> None:
     """Serve the socket given as first argument; show a directory at a reachable place if two more are given."""
-    kernel.adopt_orphans()
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     if len(sys.argv) > 2:  # noqa: PLR2004
         kernel.show_directory_at(sys.argv[2], sys.argv[3])
-    Spawner(control).serve()
+    Spawner(control, be_guarded()).serve()
 
 
 if __name__ == "__main__":

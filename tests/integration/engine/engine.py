@@ -87,6 +87,12 @@ class Engine:
         return outcome
 
 
+def spawner_below(guard: int) -> int:
+    """Return the id of the process that starts sandboxes, 0 while there is none; the one we know is its guard."""
+    children = Path(f"/proc/{guard}/task/{guard}/children").read_text("ascii").split()
+    return int(children[0]) if children else 0
+
+
 def processes_in(directory: Path) -> list[str]:
     """Return the command lines of processes that run a program or hold a working directory below ``directory``."""
     found: list[str] = []

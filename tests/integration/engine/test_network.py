@@ -20,7 +20,7 @@ from services.invoker.pool.pool import EngineSettings
 from services.invoker.pool.settings import NetworkPolicy
 from services.invoker.sandbox.ladder import usable_network
 from services.invoker.sandbox.spawner_process import host_addresses
-from tests.integration.engine.engine import make_directory, running_engine
+from tests.integration.engine.engine import make_directory, running_engine, spawner_below
 from tests.integration.engine.test_isolation import LOOK
 from tests.support.eventually import eventually, eventually_sync
 
@@ -213,7 +213,7 @@ async def test_names_are_resolved_through_the_helper(outside: Outside, engine_di
 
 async def test_the_helper_ends_with_its_sandbox(outside: Outside, engine_directory: Path) -> None:
     async with running_engine(engine_directory, network=NetworkPolicy.INTERNET, stem_cells_node=2) as engine:
-        spawner = engine.pool._workshop._spawner.pid
+        spawner = spawner_below(engine.pool._workshop._spawner.pid)
 
         def helpers() -> int:
             children = Path(f"/proc/{spawner}/task/{spawner}/children").read_text("ascii").split()
