@@ -184,7 +184,7 @@ _ACCEPT = f"""
         SELECT id, function_id, environment_id, version_id, kind, 'queued', params, accepted_at,
                created_by_user, created_by_application, idempotency_key
         FROM resolved WHERE execution_id = id
-        RETURNING function_id
+        RETURNING function_id, kind
     ), counted AS ({count_accepted("inserted", "$10::smallint")})
     SELECT id, execution_id, accepted_at FROM resolved
 """  # noqa: S608 - built from constants
@@ -311,7 +311,7 @@ _SETTLE = f"""
             dropped_log_lines = input.dropped_log_lines, lease_until = NULL
         FROM input
         WHERE e.id = input.id AND e.lease_holder = input.holder AND e.status = ANY($11::text[])
-        RETURNING e.id, e.function_id, e.status, e.duration_ms, e.started_at
+        RETURNING e.id, e.function_id, e.kind, e.status, e.duration_ms, e.started_at
     ), counted AS ({count_ended("settled", "$12::smallint")})
     SELECT id FROM settled
 """  # noqa: S608 - built from constants
@@ -360,7 +360,7 @@ async def _leave_queue(db: Queries, execution_id: str, event: str, status: str, 
         WITH ended AS (
             UPDATE executions SET status = $2, failure = $3, finished_at = now()
             WHERE id = $1 AND status = ANY($4::text[])
-            RETURNING id, function_id, status, duration_ms, started_at
+            RETURNING id, function_id, kind, status, duration_ms, started_at
         ), counted AS ({count_ended("ended", "$5::smallint")})
         SELECT id FROM ended
         """,  # noqa: S608 - built from constants

@@ -152,7 +152,7 @@ async def function_stats(db: Queries, function_id: str) -> FunctionStats:
                coalesce(sum(duration_ms_sum) / nullif(sum(completed) + sum(failed), 0), 0) AS mean_ms,
                (SELECT count(*) FROM executions
                 WHERE function_id = $1 AND status IN ('completed', 'failed')
-                  AND started_at > now() - interval '24 hours') AS last_24_hours,
+                  AND began_at > now() - interval '24 hours') AS last_24_hours,
                {_newest_run("$1")} AS last_invocation
         FROM function_stats WHERE function_id = $1
         """,  # noqa: S608 - built from constants

@@ -92,7 +92,7 @@ async def _interrupt(db: Queries, condition: str, limit: int) -> list[str]:
         ), ended AS (
             UPDATE executions e SET status = 'failed', failure = $3, finished_at = now(), lease_until = NULL
             FROM lost WHERE e.id = lost.id
-            RETURNING e.id, e.function_id, e.status, e.duration_ms, e.started_at
+            RETURNING e.id, e.function_id, e.kind, e.status, e.duration_ms, e.started_at
         ), counted AS ({count_ended("ended", "$4::smallint")})
         SELECT id FROM ended
         """,  # noqa: S608 - built from constants

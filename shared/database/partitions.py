@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 
 from shared.database.pool import Connection, Database, Queries
-from shared.database.stats import SETTLE_SHARD, count_ended
+from shared.database.stats import SETTLE_SHARD, count_ended, count_gone
 from shared.domain.errors import UnavailableError
 from shared.domain.ids import first_id_at, record_time
 from shared.domain.states import EXECUTION, sources
@@ -123,6 +123,7 @@ async def _drop(db: Database, name: str) -> bool:
             return
         if name.startswith(_EXECUTIONS):
             await _count_unended(connection, name)
+            await connection.execute(count_gone(name, "$1::smallint"), SETTLE_SHARD)
         await connection.execute(f"DROP TABLE {name}")
 
     try:
@@ -137,7 +138,7 @@ async def _count_unended(connection: Connection, name: str) -> None:
         f"""
         WITH ended AS (
             UPDATE {name} SET status = 'failed' WHERE status = ANY($1::text[])
-            RETURNING function_id, status, duration_ms, started_at
+            RETURNING function_id, kind, status, duration_ms, started_at
         )
         {count_ended("ended", "$2::smallint")}
         """,  # noqa: S608 - built from constants

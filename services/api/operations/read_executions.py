@@ -20,9 +20,9 @@ MAX_LOG_LINES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFilter:
-    """Which executions of a function; None does not filter. Both ends of the time range are included."""
+    """Which executions of a function, of one kind; None does not filter. Both ends of the time are included."""
 
-    kind: ExecutionKind | None = None
+    kind: ExecutionKind
     statuses: Sequence[ExecutionStatus] | None = None
     start: datetime | None = None
     end: datetime | None = None

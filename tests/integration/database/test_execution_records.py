@@ -63,7 +63,10 @@ async def test_the_list_is_newest_first_in_pages_that_do_not_overlap(db: Databas
     events = [world.finished(function) for _ in range(5)]
     await executions.insert_finished(db, [*events, world.finished(other)])
 
-    pages = [await executions.list_executions(db, function.id, limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+    pages = [
+        await executions.list_executions(db, function.id, ExecutionKind.NEO, limit=2, offset=offset)
+        for offset in (0, 2, 4, 6)
+    ]
 
     assert [total for _, total in pages] == [5, 5, 5, 5]
     assert [each.id for page, _ in pages for each in page] == [each.execution_id for each in events[::-1]]
@@ -75,7 +78,7 @@ async def test_the_list_tells_whether_there_is_a_result_without_carrying_it(db: 
     without = world.finished(function, status="failed", result=None, result_defined=False, failure=FAILURE)
     await executions.insert_finished(db, [with_result, without])
 
-    listed, _ = await executions.list_executions(db, function.id)
+    listed, _ = await executions.list_executions(db, function.id, ExecutionKind.NEO)
 
     assert [(each.id, each.result) for each in listed] == [
         (without.execution_id, None),
@@ -95,17 +98,21 @@ async def test_the_list_is_filtered_by_kind_status_and_start(db: Database, world
     [queued] = await world.accepted(function)
     moment = datetime.fromtimestamp(start / 1000, UTC)
 
-    async def ids(**wanted: Any) -> set[str]:
-        listed, total = await executions.list_executions(db, function.id, **wanted)
+    async def ids(kind: ExecutionKind = ExecutionKind.NEO, **wanted: Any) -> set[str]:
+        listed, total = await executions.list_executions(db, function.id, kind, **wanted)
         assert total == len(listed)
         return {each.id for each in listed}
 
-    assert await ids(kind=ExecutionKind.TASK) == {task.execution_id}
+    assert await ids(ExecutionKind.TASK) == {task.execution_id}
     assert await ids(status=[ExecutionStatus.FAILED]) == {failed.execution_id}
     assert await ids(status=[ExecutionStatus.QUEUED, ExecutionStatus.RUNNING]) == {queued}
     assert await ids(status=[]) == set()
-    assert await ids(start=moment + timedelta(seconds=60)) == {failed.execution_id, task.execution_id}
-    assert await ids(end=moment, kind=ExecutionKind.NEO, status=[ExecutionStatus.COMPLETED]) == {neo.execution_id}
+    assert await ids(status=[ExecutionStatus.QUEUED]) == {queued}
+    assert await ids(status=[ExecutionStatus.COMPLETED]) == {neo.execution_id}
+    assert await ids() == {neo.execution_id, failed.execution_id, queued}
+    assert await ids(start=moment + timedelta(seconds=60)) == {failed.execution_id}
+    assert await ids(ExecutionKind.TASK, start=moment + timedelta(seconds=60)) == {task.execution_id}
+    assert await ids(end=moment, status=[ExecutionStatus.COMPLETED]) == {neo.execution_id}
     assert await ids(start=moment + timedelta(days=1)) == set()
 
 

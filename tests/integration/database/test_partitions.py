@@ -7,6 +7,7 @@ import pytest
 from shared.database import executions, partitions
 from shared.database.pool import Database
 from shared.domain.errors import UnavailableError
+from shared.domain.execution import ExecutionKind, ExecutionStatus
 from shared.domain.ids import first_id_at, is_record_id
 from tests.integration.database.world import World, claim, success
 
@@ -117,6 +118,29 @@ async def test_executions_that_never_ended_are_counted_as_failed_when_their_day_
     assert "executions_p" + old.strftime("%Y%m%d") in {name for each in dropped for name in each}
     [row] = await executions.ledger(db)
     assert (row.accepted, row.completed, row.failed, row.queued, row.running) == (3, 1, 2, 0, 0)
+
+
+async def test_lists_no_longer_count_what_retention_has_taken(db: Database, world: World) -> None:
+    old = datetime.now(UTC) - timedelta(days=8)
+    await partitions.ensure_days(db, [old.date()])
+    function = await world.function()
+    moved = [f"{first_id_at(old)[:8]}{number:016x}" for number in range(3)]
+    await executions.accept(db, [world.execution(function, id=each) for each in moved])
+    await executions.claim(db, [claim(moved[0])])
+    await executions.settle(db, [success(moved[0])])
+    [kept] = await world.running(function)
+    await executions.settle(db, [success(kept)])
+
+    async def counted(*statuses: ExecutionStatus) -> int:
+        return (await executions.list_executions(db, function.id, ExecutionKind.NEO, statuses or None))[1]
+
+    assert (await counted(), await counted(ExecutionStatus.COMPLETED)) == (4, 2)
+
+    await partitions.drop_old_partitions(db, 7)
+
+    assert (await counted(), await counted(ExecutionStatus.COMPLETED)) == (1, 1)
+    assert await counted(ExecutionStatus.FAILED, ExecutionStatus.CANCELLED) == 0
+    assert await counted(ExecutionStatus.QUEUED, ExecutionStatus.RUNNING) == 0
 
 
 async def test_a_partition_that_is_being_read_is_left_for_next_time(

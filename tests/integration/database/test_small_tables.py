@@ -29,6 +29,18 @@ async def test_who_beats_is_alive_until_silent(db: Database) -> None:
     assert await db.fetchval("SELECT started_at FROM replicas WHERE id = 'a'") == started
 
 
+async def test_what_an_invoker_says_of_itself_is_read_while_it_is_alive(db: Database) -> None:
+    for replica, version in (("a", "16.0.0"), ("b", "16.1.0"), ("a", "16.2.0")):
+        await replicas.beat(db, replica, "invoker", {"runtimes": {"node16": {"version": version}}})
+    await replicas.beat(db, "other", "logger")
+
+    told = await replicas.details_of(db, "invoker")
+
+    assert [each["runtimes"]["node16"]["version"] for each in told] == ["16.1.0", "16.2.0"]
+    await db.execute("UPDATE replicas SET seen_at = seen_at - interval '16 s' WHERE id = 'b'")
+    assert len(await replicas.details_of(db, "invoker")) == 1
+
+
 async def test_those_not_heard_of_for_a_day_are_forgotten(db: Database) -> None:
     await replicas.beat(db, "old", "invoker")
     await db.execute("UPDATE replicas SET seen_at = seen_at - interval '25 hours'")
