@@ -6,7 +6,7 @@ every process in it.
 """
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from services.invoker.dead_letters import DeadLetters
@@ -68,7 +68,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
 
     await ports.bus.subscribe(on_notice, on_gap=functions.clear)
     tasks = await stack.enter_async_context(supervisor.child())
-    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id).start(tasks)
+    details = {"runtimes": {family: asdict(each) for family, each in pool.interpreters().items()}}
+    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=details).start(tasks)
     await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
     await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
     await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)

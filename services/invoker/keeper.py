@@ -8,7 +8,8 @@ What keeps accepted executions from being forgotten: three small loops, safe to 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -29,12 +30,25 @@ logger = structlog.get_logger()
 
 
 class Keeper:
-    """The three loops of one invoker. ``now`` gives seconds of a steady clock."""
+    """
+    The three loops of one invoker.
 
-    def __init__(self, db: Database, bus: Bus, *, replica_id: str, now: Callable[[], float] = time.monotonic) -> None:
+    ``details`` is what others may know of it (``shared.database.replicas``); ``now`` gives seconds of a steady clock.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        *,
+        replica_id: str,
+        details: Mapping[str, Any] | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._db = db
         self._bus = bus
         self._replica_id = replica_id
+        self._details = details
         self._now = now
         self._beating_since = self._last_beat = now()
 
@@ -47,7 +61,7 @@ class Keeper:
 
     async def beat(self) -> None:
         """Say that this invoker is alive."""
-        await replicas.beat(self._db, self._replica_id, "invoker")
+        await replicas.beat(self._db, self._replica_id, "invoker", self._details)
         if self._now() - self._last_beat > executions.HOLDER_SILENT_S:
             self._beating_since = self._now()
         self._last_beat = self._now()

@@ -20,6 +20,7 @@ from services.invoker.pool.settings import EngineSettings, SandboxLevel
 from services.invoker.pool.stats import PoolStats
 from services.invoker.pool.watchdog import Watchdog
 from services.invoker.pool.workshop import FetchPackage, Workshop
+from services.invoker.sandbox.driver import Interpreter
 from services.invoker.sandbox.states import KillReason, WorkerState
 from services.invoker.sandbox.worker import NotHandedOverError, Worker
 from shared.domain.errors import InternalError, PlatformError, StartFailedError, ThrottledError, UnavailableError
@@ -110,6 +111,10 @@ class WorkerPool:
         assert workshop.ground is not None
         assert workshop.cgroups is not None
         return describe(self._settings, workshop.ground, workshop.cgroups.mode, workshop.runtimes)
+
+    def interpreters(self) -> dict[str, Interpreter]:
+        """Return what really runs the functions of each runtime family that can be used."""
+        return self._workshop.interpreters()
 
     def stats(self) -> PoolStats:
         """Return the figures for metrics; cheap."""

@@ -19,7 +19,7 @@ from services.invoker.pool.cells import StemCells
 from services.invoker.pool.function import FunctionCode, base_environment, load_request
 from services.invoker.pool.settings import EngineSettings
 from services.invoker.sandbox.cgroup import Cgroups, detect
-from services.invoker.sandbox.driver import RootFilesystem, SandboxSpec
+from services.invoker.sandbox.driver import Interpreter, RootFilesystem, SandboxSpec
 from services.invoker.sandbox.ladder import Ground, View, climb, make_view
 from services.invoker.sandbox.limits import HEADROOM_MB, MEGABYTE
 from services.invoker.sandbox.rootfs import RootFilesystemError, build_roots
@@ -133,6 +133,10 @@ class Workshop:
         slots, self._slots = self._slots, None
         if slots is not None:
             await asyncio.to_thread(slots.close)
+
+    def interpreters(self) -> dict[str, Interpreter]:
+        """Return what runs the functions of each runtime family that can be used."""
+        return {family: root.interpreter for family, root in self._roots.items() if root.interpreter is not None}
 
     def in_state(self) -> Counter[str]:
         """Return how many workers there are in each state."""

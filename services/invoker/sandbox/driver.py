@@ -30,6 +30,16 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """What runs the functions of a runtime: the version it really has, and SHA-256 digests in hex."""
+
+    version: str
+    sha256: str
+    worker_sha256: str
+    """Of our own files that run beside the function."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RootFilesystem:
     """The read-only files of one runtime, and how its worker is started in them."""
 
@@ -40,6 +50,8 @@ class RootFilesystem:
     library_directory: str
     command: tuple[str, ...]
     """The worker's command line, all paths as inside."""
+    interpreter: Interpreter | None = None
+    """None when functions bring a program of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

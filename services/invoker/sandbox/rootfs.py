@@ -22,7 +22,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy
-from services.invoker.sandbox.driver import RootFilesystem
+from services.invoker.sandbox.driver import Interpreter, RootFilesystem
 from shared.process.supervise import CannotStartError
 
 _BUILDER = 4
@@ -142,7 +142,9 @@ def _build_node(settings: EngineSettings) -> RootFilesystem:
     worker = sorted((_RUNTIMES / "node").glob("*.js"))
     name = _name("node", settings, [program, *worker])
     command = ("/usr/bin/node", "/runtime/worker.js")
-    return _root(settings, "node", name, program, command, [(program, "usr/bin/node"), *_at_runtime(worker)])
+    files = [(program, "usr/bin/node"), *_at_runtime(worker)]
+    interpreter = _interpreter(program, _output(program, "--version").strip().removeprefix("v"), worker)
+    return _root(settings, "node", name, program, command, files, interpreter)
 
 
 def _build_python(settings: EngineSettings) -> RootFilesystem:
@@ -151,7 +153,28 @@ def _build_python(settings: EngineSettings) -> RootFilesystem:
     name = _name("python", settings, [python.program, *worker], python.version)
     command = ("/usr/bin/python3", "-I", "-S", "/runtime/worker.py")
     files = [(python.program, "usr/bin/python3"), *_at_runtime(worker)]
-    return _root(settings, "python", name, python.program, command, files, python=python)
+    interpreter = _interpreter(python.program, python.version.split()[0], worker)
+    return _root(settings, "python", name, python.program, command, files, interpreter, python=python)
+
+
+def _interpreter(program: Path, version: str, worker: Iterable[Path]) -> Interpreter:
+    with program.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for path in worker:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return Interpreter(version=version, sha256=sha256, worker_sha256=digest.hexdigest())
+
+
+def _output(program: Path, *arguments: str) -> str:
+    """Return what an interpreter prints."""
+    done = subprocess.run(
+        [str(program), *arguments], capture_output=True, text=True, timeout=_COMMAND_S, check=False, env={}
+    )
+    if done.returncode != 0:
+        raise RootFilesystemError(f"{program} does not run: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _ask_python(settings: EngineSettings) -> _Python:
@@ -163,12 +186,7 @@ def _ask_python(settings: EngineSettings) -> _Python:
             version=sys.version,
         )
     program = settings.python
-    done = subprocess.run(
-        [str(program), "-I", "-S", "-c", _ASK_PYTHON], capture_output=True, text=True, timeout=_COMMAND_S, check=False
-    )
-    if done.returncode != 0:
-        raise RootFilesystemError(f"{program} does not run: {done.stderr.strip()}")
-    told = json.loads(done.stdout)
+    told = json.loads(_output(program, "-I", "-S", "-c", _ASK_PYTHON))
     return _Python(program=program.resolve(), library=Path(told["library"]), name=told["name"], version=told["version"])
 
 
@@ -195,6 +213,7 @@ def _root(
     program: Path,
     command: tuple[str, ...],
     files: list[tuple[Path, str]],
+    interpreter: Interpreter,
     *,
     python: _Python | None = None,
 ) -> RootFilesystem:
@@ -219,7 +238,12 @@ def _root(
         finally:
             shutil.rmtree(making, ignore_errors=True)
     return RootFilesystem(
-        runtime=runtime, path=path, loader=str(loader), library_directory=str(system), command=command
+        runtime=runtime,
+        path=path,
+        loader=str(loader),
+        library_directory=str(system),
+        command=command,
+        interpreter=interpreter,
     )
 
 

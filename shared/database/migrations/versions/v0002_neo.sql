@@ -52,3 +52,6 @@ CREATE INDEX executions_unsigned ON executions (id)
 WHERE receipt IS NULL AND kind = 'neo' AND status IN ('completed', 'failed', 'cancelled');
 
 ALTER TABLE api_keys ADD COLUMN rotated_at timestamptz;
+
+-- What a process says of itself: an invoker its runtimes, with their real versions and digests.
+ALTER TABLE replicas ADD COLUMN details jsonb NOT NULL DEFAULT '{}';
