@@ -36,7 +36,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """Work that will not be tried again, and why: ``rejected: …`` or ``delivery_limit``."""
+    """
+    Work that will not be tried again, and why.
+
+    ``rejected: …``, or ``delivery_limit: …`` with what it failed of the last time (that nothing was heard of
+    whoever took it, when those processes died).
+    """
 
     work: Work
     reason: str

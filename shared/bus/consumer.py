@@ -66,8 +66,13 @@ class Received:
         self._way_back.write(commands.Basic.Ack(delivery_tag=self._tag))
 
     def requeue(self) -> None:
-        """It goes back to its queue."""
-        self._way_back.write(commands.Basic.Nack(delivery_tag=self._tag, requeue=True))
+        """
+        It goes back to its queue, as failed.
+
+        By reject: since RabbitMQ 4.3 a nack does not count towards a quorum queue's delivery limit
+        (https://www.rabbitmq.com/docs/4.3/nack).
+        """
+        self._way_back.write(commands.Basic.Reject(delivery_tag=self._tag, requeue=True))
 
 
 class Consumer:

@@ -43,9 +43,12 @@ _DONE = Disposition(Fate.DONE)
 _AGAIN = Disposition(Fate.AGAIN)
 
 
-async def dispose(handler: WorkHandler, work: Work, delivery: Delivery) -> Disposition:
+async def dispose(handler: WorkHandler, work: Work, delivery: Delivery, *, limit: int) -> Disposition:
     """
     Let ``handler`` do the work; its end in exactly one disposition. Cancellation passes through: it gives none.
+
+    What fails after ``limit`` redeliveries is dead, and what it failed of the last time is the reason: a queue that
+    counts deliveries cannot know it.
 
     A backend that is away says nothing about the work: it is held here and tried again until the backend is back,
     for as long as the broker lets us, and does not use up its deliveries.
@@ -60,11 +63,18 @@ async def dispose(handler: WorkHandler, work: Work, delivery: Delivery) -> Dispo
         except Exception as error:  # noqa: BLE001 - whatever a handler raises means: deliver it again
             _log.warning("work_failed", type=work.TYPE, delivery=delivery.count, attempt=attempt, exc_info=error)
             if not isinstance(error, UnavailableError) or time.monotonic() >= give_up_at:
+                if delivery.count > limit:
+                    return Disposition(Fate.DEAD, f"{DELIVERY_LIMIT_REASON}: {_cause(error)}")
                 return _AGAIN
         else:
             return _DONE
         await asyncio.sleep(pause_s(attempt, _HELD_PAUSE_S, factor=2.0))
         attempt += 1
+
+
+def _cause(error: Exception) -> str:
+    """Name an error to whoever reads a dead letter; the text of a bug of ours stays in the log."""
+    return f"{error.code}: {error.message}" if isinstance(error, PlatformError) else type(error).__name__
 
 
 async def answer(handler: InvocationHandler, command: InvokeFunction) -> InvocationReply:

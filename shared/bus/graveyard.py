@@ -1,8 +1,9 @@
 """
 Where messages go that will not be tried again, each with its true reason in a header.
 
-Work that was rejected goes to ``tidemill.dead.v1`` and is settled there; work past its delivery limit gets there
-by the broker's own dead-lettering. What nobody can read goes to ``tidemill.undecodable.v1``, where operators find it.
+Work that was rejected, or failed too often, goes to ``tidemill.dead.v1`` and is settled there; work whose consumers
+died gets there by the broker's own dead-lettering. What nobody can read goes to ``tidemill.undecodable.v1``, where
+operators find it.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from shared.messages.topology import DEAD_LETTER_EXCHANGE
 REASON_HEADER: Final = "x-tidemill-reason"
 QUEUE_HEADER: Final = "x-tidemill-queue"
 MAX_REASON: Final = 2_000
+_UNANSWERED: Final = "every process that took it went away without a word"
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +66,6 @@ def _properties(reason: str, queue: str) -> Properties:
 
 
 def reason_of(headers: Mapping[str, Any]) -> str:
-    """Return why a dead letter is dead: as we said, or as the broker did (``delivery_limit``)."""
-    said = headers.get(REASON_HEADER) or headers.get("x-first-death-reason") or DELIVERY_LIMIT_REASON
-    return str(said)
+    """Return why a dead letter is dead: as we said, or that the broker counted deliveries that nobody answered."""
+    said = headers.get(REASON_HEADER)
+    return str(said) if said else f"{DELIVERY_LIMIT_REASON}: {_UNANSWERED}"

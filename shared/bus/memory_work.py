@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from shared.bus.bus import DeadLetter, DeadLetterHandler, Delivery, WorkHandler
-from shared.bus.delivery import DELIVERY_LIMIT_REASON, Fate, InFlight, dispose, pause_s
+from shared.bus.delivery import Fate, InFlight, dispose, pause_s
 from shared.domain.errors import UnavailableError
 from shared.messages.messages import Work
 from shared.messages.topology import WorkQueue
@@ -72,14 +72,12 @@ class WorkLine:
 
     async def _handle(self, handler: WorkHandler, work: Work, count: int) -> None:
         try:
-            disposition = await dispose(handler, work, Delivery(count=count))
+            disposition = await dispose(handler, work, Delivery(count=count), limit=self._queue.delivery_limit)
         finally:
             self._in_flight.leave()
         match disposition.fate:
             case Fate.DEAD:
                 self._bury(DeadLetter(work=work, reason=disposition.reason))
-            case Fate.AGAIN if count > self._queue.delivery_limit:
-                self._bury(DeadLetter(work=work, reason=DELIVERY_LIMIT_REASON))
             case Fate.AGAIN:
                 asyncio.get_running_loop().call_later(pause_s(count, self._pause_s), self._again, work, count + 1)
             case Fate.DONE:

@@ -149,7 +149,7 @@ class RabbitBus:
         await consumer.start(self._tasks)
 
     async def consume_work(self, queue: WorkQueue, handler: WorkHandler, *, max_in_flight: int) -> None:
-        desk = WorkDesk(queue.name, handler, self._graveyard, self._tasks, redelivery_pause_s=self._pause_s)
+        desk = WorkDesk(queue, handler, self._graveyard, self._tasks, redelivery_pause_s=self._pause_s)
         consumer = Consumer(
             self._link,
             queue.name,

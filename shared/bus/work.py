@@ -2,9 +2,10 @@
 Consuming work and dead letters from RabbitMQ: at least once, one disposition a message.
 
 A piece of work is acknowledged when it is done, goes back to its queue (after a pause, which also slows down a
-consumer whose every attempt fails) when its handler raised, and to the graveyard, with the reason, when it
-was rejected or cannot be read. The broker counts deliveries and dead-letters past the limit. Work in hand
-when the connection is lost runs on; the broker delivers it again, and its handler knows it is settled.
+consumer whose every attempt fails) when its handler raised, and to the graveyard, with the reason, when it was
+rejected, cannot be read, or failed once more than the queue's limit allows. The broker counts deliveries, and
+dead-letters past the limit what kills its consumers. Work in hand when the connection is lost runs on; the broker
+delivers it again, and its handler knows it is settled.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from shared.bus.graveyard import Graveyard, reason_of
 from shared.domain.errors import UnavailableError
 from shared.messages import codec
 from shared.messages.messages import Work
+from shared.messages.topology import WorkQueue
 from shared.process.supervise import Supervisor
 
 COUNT_HEADER: Final = "x-delivery-count"
@@ -32,7 +34,7 @@ class WorkDesk:
 
     def __init__(
         self,
-        queue: str,
+        queue: WorkQueue,
         handler: WorkHandler,
         graveyard: Graveyard,
         tasks: Supervisor,
@@ -47,7 +49,7 @@ class WorkDesk:
     def on_message(self, message: Received) -> None:
         """Begin with one piece of work."""
         self._in_flight.enter()
-        self._tasks.spawn(self._queue, self._handle(message), critical=False)
+        self._tasks.spawn(self._queue.name, self._handle(message), critical=False)
 
     def stop(self) -> None:
         """What failed goes back at once: somebody else may take it."""
@@ -71,7 +73,7 @@ class WorkDesk:
 
     async def _do(self, message: Received, work: Work) -> None:
         count = 1 + int(message.headers.get(COUNT_HEADER) or 0)
-        disposition = await dispose(self._handler, work, Delivery(count=count))
+        disposition = await dispose(self._handler, work, Delivery(count=count), limit=self._queue.delivery_limit)
         match disposition.fate:
             case Fate.DONE:
                 message.ack()
@@ -83,9 +85,9 @@ class WorkDesk:
 
     async def _bury(self, message: Received, reason: str, *, undecodable: bool = False) -> None:
         try:
-            await self._graveyard.bury(message.body, reason, self._queue, undecodable=undecodable)
+            await self._graveyard.bury(message.body, reason, self._queue.name, undecodable=undecodable)
         except UnavailableError as error:
-            _log.warning("not_buried", queue=self._queue, reason=str(error))
+            _log.warning("not_buried", queue=self._queue.name, reason=str(error))
             message.requeue()
         else:
             message.ack()

@@ -327,10 +327,15 @@ async def test_dead_letters_come_from_the_broker_too(bus: RabbitBus, channel: Ab
     for _ in range(ASYNC_QUEUE.delivery_limit + 1):
         held = await eventually(lambda: queue.get(fail=False))
         assert held is not None
-        await held.nack(requeue=True)
+        await held.reject(requeue=True)
     await bus.consume_dead_letters(letters)
 
-    await eventually(lambda: letters.seen == [DeadLetter(work=work, reason="delivery_limit")])
+    await eventually(
+        lambda: (
+            letters.seen
+            == [DeadLetter(work=work, reason="delivery_limit: every process that took it went away without a word")]
+        )
+    )
 
 
 async def test_records_are_sent_as_batches(bus: RabbitBus, channel: AbstractChannel) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.bus.bus import Bus, DeadLetter, Delivery, Reject
-from shared.domain.errors import UnavailableError
+from shared.domain.errors import InternalError, UnavailableError
 from shared.messages.messages import Work
 from shared.messages.topology import ASYNC_QUEUE, DEPLOY_QUEUE
 from tests.contract.bus.conftest import Make
@@ -106,15 +106,24 @@ async def test_work_whose_handler_failed_is_delivered_again_and_the_count_says_s
     assert handler.seen == [work] * 3
 
 
-async def test_work_past_the_delivery_limit_becomes_a_dead_letter_that_says_so(bus: Bus) -> None:
-    handler, letters = Handler(failures=99), Letters()
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (InternalError("the package store lost it"), "internal.unexpected: the package store lost it"),
+        (KeyError("a bug of ours"), "KeyError"),
+    ],
+)
+async def test_work_past_the_delivery_limit_becomes_a_dead_letter_that_says_what_it_failed_of(
+    bus: Bus, error: Exception, cause: str
+) -> None:
+    handler, letters = Handler(failures=99, error=error), Letters()
     await bus.consume_work(ASYNC_QUEUE, handler, max_in_flight=4)
     await bus.consume_dead_letters(letters)
     work = a_run()
 
     await bus.send(work)
 
-    await eventually(lambda: letters.seen == [DeadLetter(work=work, reason="delivery_limit")], within_s=10)
+    await eventually(lambda: letters.seen == [DeadLetter(work=work, reason=f"delivery_limit: {cause}")], within_s=10)
     assert handler.counts == [1, 2, 3, 4]
     assert ASYNC_QUEUE.delivery_limit == 3
 

@@ -108,7 +108,7 @@ async def test_a_failure_that_lasts_ends_as_a_dead_letter_and_gives_the_function
     change = await yard.ask(NewDeployment(function_id=first.function_id, spec=first.spec))
 
     await eventually(lambda: yard.dead, within_s=20)
-    assert yard.dead[0].reason == "delivery_limit"
+    assert yard.dead[0].reason == "delivery_limit: RuntimeError"
     assert (await yard.row(change)).state == "refused"
     assert await yard.function(first) == before
 

@@ -281,7 +281,8 @@ async def test_the_relay_sends_nothing_that_was_just_sent(mill: Mill) -> None:
 async def test_a_dead_letter_settles_its_execution_with_its_true_reason(mill: Mill) -> None:
     function = await mill.world.function()
     [execution_id] = await mill.world.accepted(function)
-    letter = DeadLetter(work=RunExecution(execution_id=execution_id, function_id=function.id), reason="delivery_limit")
+    work = RunExecution(execution_id=execution_id, function_id=function.id)
+    letter = DeadLetter(work=work, reason="delivery_limit: internal.unexpected: the store lost it")
 
     await DeadLetters(mill.db, mill.bus).settle(letter)
     await DeadLetters(mill.db, mill.bus).settle(letter)
@@ -289,7 +290,7 @@ async def test_a_dead_letter_settles_its_execution_with_its_true_reason(mill: Mi
     done = await row(mill, execution_id)
     assert done.status is ExecutionStatus.FAILED
     assert done.failure is not None
-    assert "delivery_limit" in done.failure.message
+    assert done.failure.message == f"the execution was given up: {letter.reason}"
 
 
 async def test_the_ledger_balances_after_every_kind_of_end(mill: Mill) -> None:

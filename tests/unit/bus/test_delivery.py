@@ -4,6 +4,7 @@ import pytest
 
 from shared.bus.bus import Delivery, Reject
 from shared.bus.delivery import Disposition, Fate, InFlight, dispose, pause_s
+from shared.domain.errors import InternalError
 from shared.messages.messages import RunExecution, Work
 
 WORK = RunExecution(execution_id="e", function_id="f")
@@ -23,7 +24,22 @@ async def test_a_handler_ends_in_exactly_one_disposition(error: Exception | None
         if error is not None:
             raise error
 
-    assert await dispose(handle, WORK, Delivery()) == disposition
+    assert await dispose(handle, WORK, Delivery(), limit=3) == disposition
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (InternalError("the store lost it"), "internal.unexpected: the store lost it"),
+        (RuntimeError("s3cr3t"), "RuntimeError"),
+    ],
+)
+async def test_what_fails_past_the_limit_is_dead_and_says_what_it_failed_of(error: Exception, cause: str) -> None:
+    async def handle(_work: Work, _delivery: Delivery) -> None:
+        raise error
+
+    assert await dispose(handle, WORK, Delivery(count=3), limit=3) == Disposition(Fate.AGAIN)
+    assert await dispose(handle, WORK, Delivery(count=4), limit=3) == Disposition(Fate.DEAD, f"delivery_limit: {cause}")
 
 
 async def test_cancellation_gives_no_disposition() -> None:
@@ -31,7 +47,7 @@ async def test_cancellation_gives_no_disposition() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await dispose(handle, WORK, Delivery())
+        await dispose(handle, WORK, Delivery(), limit=3)
 
 
 def test_pauses_grow_up_to_a_bound() -> None:
