@@ -93,4 +93,7 @@ def reject_route(network: str, mask: str) -> None:
         *(_RTF_UP | _RTF_REJECT, 0, 0, 0, 0, 0, 0, 0, 0),
     )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCADDRT, route)
+        try:
+            fcntl.ioctl(control, _SIOCADDRT, route)
+        except OSError as error:
+            raise OSError(error.errno, f"{network} mask {mask}: {error.strerror}") from error

@@ -42,6 +42,7 @@ from services.invoker.sandbox.guard import be_guarded, children, end_children, k
 
 MAX_MESSAGE = 192 * 1024
 _ORPHAN_ROUNDS = 100
+_NOT_REACHED = ("127.", "10.0.2.")
 
 
 class Started:
@@ -295,33 +296,45 @@ def _in_memory(text: str) -> int:
 
 def _reject_routes(pid: int, networks: list[list[str]]) -> None:
     """Make networks unreachable inside a sandbox. Joining its namespace cannot be undone, so a child does it."""
+    said, say = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
-        code = 1
         try:
             if os.geteuid() != 0:
                 kernel.enter_namespace(f"/proc/{pid}/ns/user")
             kernel.enter_namespace(f"/proc/{pid}/ns/net")
             for network, mask in networks:
                 kernel.reject_route(network, mask)
-            code = 0
+            os._exit(0)
+        except BaseException as error:  # noqa: BLE001 - a forked child must not go on as a second spawner
+            os.write(say, str(error).encode())
         finally:
-            os._exit(code)
+            os._exit(1)
+    os.close(say)
+    with open(said, encoding="utf-8") as complaint:  # noqa: PTH123 - a descriptor
+        reason = complaint.read(4096)
     _, status = os.waitpid(child, 0)
     if status != 0:
-        raise OSError("the routes that keep private networks out of reach could not be set")
+        raise OSError(f"the routes that keep private networks out of reach could not be set: {reason}")
 
 
 def host_addresses() -> list[list[str]]:
-    """Return every IPv4 address of this host but loopback, as [address, mask] pairs."""
+    """
+    Return every IPv4 address of this host that a sandbox could reach, as [address, mask] pairs.
+
+    Loopback addresses are not among them, nor those in the helper's own network, which the helper refuses itself:
+    its name server has one of them.
+    """
     found: set[str] = set()
-    previous = ""
+    address = ""
     with open("/proc/net/fib_trie", encoding="ascii") as table:  # noqa: PTH123 - keeps this process small
         for line in table:
-            if "/32 host LOCAL" in line and not previous.startswith("127."):
-                found.add(previous)
-            previous = line.rpartition("-- ")[2].strip()
-    return [[address, "255.255.255.255"] for address in sorted(found)]
+            # An address, then a line for each interface that has it.
+            if "|-- " in line:
+                address = line.rpartition("|-- ")[2].strip()
+            elif "/32 host LOCAL" in line and not address.startswith(_NOT_REACHED):
+                found.add(address)
+    return [[each, "255.255.255.255"] for each in sorted(found)]
 
 
 def main() -> None:

@@ -184,6 +184,18 @@ async def test_the_outside_is_open_and_everything_inside_is_closed(outside: Outs
     assert set(answers.values()) <= REFUSED, answers
 
 
+async def test_an_address_that_two_interfaces_have_does_not_cost_the_network(
+    outside: Outside, engine_directory: Path
+) -> None:
+    run("ip", "addr", "add", f"{OURS}/32", "dev", "lo")
+    try:
+        assert [address for address, _ in host_addresses()].count(OURS) == 1
+        async with running_engine(engine_directory, network=NetworkPolicy.INTERNET) as engine:
+            assert "network internet" in engine.pool.describe().summary()
+    finally:
+        run("ip", "addr", "del", f"{OURS}/32", "dev", "lo")
+
+
 async def test_names_are_resolved_through_the_helper(outside: Outside, engine_directory: Path) -> None:
     server = outside.serve(socket.SOCK_DGRAM, 53)
     tools = make_directory("tidemill-tools-")
