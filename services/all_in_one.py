@@ -20,6 +20,7 @@ import services.logger.app
 from services.credentials import Credentials, first_credentials
 from services.invoker.keeper import settle_cut_off
 from services.invoker.pool.description import EngineDescription
+from services.keyring import FILE_NAME, open_envelope
 from services.ports import Ports, new_replica_id, open_bus, open_database, open_packages
 from shared.bus.bus import Bus
 from shared.bus.memory import MemoryBus
@@ -81,6 +82,7 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
         db=db,
         bus=await open_bus(_bus(settings), health, stack),
         packages=open_packages(settings, db, stack),
+        envelope=open_envelope(settings.master_key, health, stack, own_file=settings.data.data_dir / FILE_NAME),
         health=health,
     )
     if settings.database.url is None:

@@ -1,5 +1,5 @@
 """
-The outside, as every service gets it: a database, a bus, a package store, a place to report health.
+The outside, as every service gets it: a database, a bus, a package store, master keys, a place to report health.
 
 ``connect`` opens the real ones from settings and enters each into the stack, so that closing is the reverse
 order by construction. The all-in-one makes one ``Ports`` for its four services; a service on its own makes
@@ -11,13 +11,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from secrets import token_hex
 
+from services.keyring import open_envelope
 from shared.bus.bus import Bus
+from shared.crypto.envelope import Envelope
+from shared.crypto.master_keys import KeyRing
 from shared.database.pool import Database
 from shared.domain.errors import UnavailableError
 from shared.packages.postgres import PostgresPackageStore
 from shared.packages.store import PackageStore
 from shared.process.health import Health
 from shared.process.settings import Settings
+
+_SEAL = frozenset({"api", "invoker"})
+"""Those who seal and open values. The others get no master key, whatever their settings say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,7 @@ class Ports:
     db: Database
     bus: Bus
     packages: PackageStore
+    envelope: Envelope
     health: Health
 
 
@@ -88,4 +95,11 @@ async def connect(settings: Settings, service: str, stack: AsyncExitStack) -> Po
     health = Health(service)
     db = await open_database(settings, settings.database.url.reveal(), health, stack)
     bus = await open_bus(RabbitBus(settings.bus.amqp_url.reveal(), replica_id=replica_id), health, stack)
-    return Ports(replica_id=replica_id, db=db, bus=bus, packages=open_packages(settings, db, stack), health=health)
+    return Ports(
+        replica_id=replica_id,
+        db=db,
+        bus=bus,
+        packages=open_packages(settings, db, stack),
+        envelope=open_envelope(settings.master_key, health, stack) if service in _SEAL else Envelope(KeyRing(())),
+        health=health,
+    )

@@ -39,6 +39,7 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``DeadlineExceededError``      invocation.deadline        no answer from an invoker in time
 ├── ``InterruptedExecutionError``  execution.interrupted      its invoker went away
 └── ``InternalError``              internal.unexpected        a bug of ours, with an incident id
+    └── ``BrokenSealError``        seal.broken                a sealed value was changed, or moved to another row
 
 No HTTP status and no vendor word in here: each dialect owns its table. Every error crosses the bus as an
 ``ErrorRecord`` and is rebuilt by ``revive``; a code this process does not know degrades to its kind.
@@ -348,3 +349,9 @@ class InternalError(PlatformError):
     """A bug of ours. ``incident`` finds the log line; the text shows no internals."""
 
     code, kind, fault = "internal.unexpected", Kind.INTERNAL, Fault.PLATFORM
+
+
+class BrokenSealError(InternalError):
+    """A sealed value was changed, or moved to another row: it is not opened."""
+
+    code = "seal.broken"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.crypto.master_keys import parse_master_keys
 from shared.process.variables import (
     Secret,
     SecretUrl,
@@ -41,6 +42,7 @@ __all__ = [
     "EngineSettings",
     "HttpSettings",
     "LogSettings",
+    "MasterKeySettings",
     "PackageStoreSettings",
     "RetentionSettings",
     "Secret",
@@ -56,6 +58,7 @@ _API_KEY = re.compile(r"sl_[0-9a-f]{64}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
 _HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
+_KMS_KEYS = re.compile(r"{0}(,{0})*".format(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[0-9A-Za-z-]+"))
 
 LONGEST_TIMEOUT_S = 900
 """No deployment may let functions run longer: the queues' consumer timeout and the leases outlive this."""
@@ -122,6 +125,41 @@ class PackageStoreSettings:
     def conflicts(self) -> Iterator[str]:
         if self.s3_endpoint is not None and self.s3_url is None:
             yield "TIDEMILL_S3_ENDPOINT is set but TIDEMILL_S3_URL is not: say which bucket"
+
+
+def _master_keys(value: str) -> Secret:
+    parse_master_keys(value)
+    return Secret(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterKeySettings:
+    """What wraps the data keys of secrets. AWS credentials come from the AWS SDK's own variables and files."""
+
+    master_key: Secret | None = setting(
+        "MASTER_KEY",
+        _master_keys,
+        absent="`up` makes one in its data directory; services on their own keep no secrets",
+        hidden=True,
+        doc="32 random bytes in base64 or hex (`openssl rand -base64 32`), the same for every api and invoker. "
+        "Older keys may follow after commas: they only open.",
+    )
+    kms_key_id: str | None = setting(
+        "KMS_KEY_ID",
+        matching(lambda value: _KMS_KEYS.fullmatch(value) is not None, "the ARN of an AWS KMS key"),
+        absent="no AWS KMS",
+        doc="ARN of an AWS KMS key to use instead. Older ones may follow after commas: they only open.",
+    )
+    kms_endpoint: str | None = setting(
+        "KMS_ENDPOINT",
+        matching(lambda value: _HTTP_URL.fullmatch(value) is not None, "an http or https URL"),
+        absent="AWS",
+        doc="Another address of AWS KMS, e.g. a VPC endpoint.",
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        if self.kms_endpoint is not None and self.kms_key_id is None:
+            yield "TIDEMILL_KMS_ENDPOINT is set but TIDEMILL_KMS_KEY_ID is not: say which key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +316,7 @@ class Settings:
     database: DatabaseSettings = block(DatabaseSettings)
     bus: BusSettings = block(BusSettings)
     packages: PackageStoreSettings = block(PackageStoreSettings)
+    master_key: MasterKeySettings = block(MasterKeySettings)
     http: HttpSettings = block(HttpSettings)
     log: LogSettings = block(LogSettings)
     admin: AdminSettings = block(AdminSettings)

@@ -32,6 +32,9 @@ _EXAMPLE_INTRODUCTION = """\
 POSTGRES_PASSWORD=
 RABBITMQ_PASSWORD=
 
+# --- what secrets of functions are encrypted with: openssl rand -base64 32. Without it they cannot be kept. Back it up.
+TIDEMILL_MASTER_KEY=
+
 # --- where the API is published; put a proxy that speaks TLS before it
 #PUBLISH=127.0.0.1:8080
 
@@ -46,7 +49,11 @@ def settings_page() -> str:
 
 def env_example() -> str:
     """Return the text of ``.env.example``: what compose itself needs, then every variable of ours."""
-    lines = [f"#{variable.name}={variable.default or ''}" for _, variable in variables(Settings)]
+    lines = [
+        f"#{variable.name}={variable.default or ''}"
+        for _, variable in variables(Settings)
+        if f"\n{variable.name}=" not in _EXAMPLE_INTRODUCTION
+    ]
     return _EXAMPLE_INTRODUCTION + "\n".join(lines) + "\n"
 
 

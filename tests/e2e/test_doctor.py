@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from services.invoker.pool.settings import SandboxLevel
+from shared.crypto.master_keys import new_master_key
 from tests.support.platform import spawn
 
-TOPICS = ("sandbox", "cgroup", "network", "user", "runtimes")
+TOPICS = ("sandbox", "cgroup", "network", "user", "runtimes", "master key")
 BROKEN = {"TIDEMILL_BWRAP": "/bin/false"}
 
 Findings = dict[str, dict[str, str]]
@@ -67,3 +68,15 @@ def test_a_machine_below_the_demanded_level_fails_in_one_clear_line(tmp_path: Pa
     [line] = said.splitlines()
     assert line.startswith("tidemill: cannot start: no sandbox of level full or better works on this machine: full: ")
     assert "bubblewrap ended before it made a sandbox" in line
+
+
+def test_it_says_which_master_key_there_is_and_what_it_means_to_have_none(tmp_path: Path) -> None:
+    without = read_findings(doctor(tmp_path)[1])["master key"]
+    key = new_master_key()
+    code, said = doctor(tmp_path, {"TIDEMILL_MASTER_KEY": key})
+
+    assert without["means"] == "there, secrets can be neither kept nor given to functions"
+    assert "TIDEMILL_MASTER_KEY" in without["fix"]
+    assert code == 0
+    assert read_findings(said)["master key"]["value"].endswith("from TIDEMILL_MASTER_KEY")
+    assert key not in said

@@ -48,6 +48,7 @@ from shared.packages.postgres import PostgresPackageStore
 from shared.process.health import Health
 from shared.process.settings import Settings, load_settings
 from shared.process.supervise import Supervisor
+from tests.support.envelopes import an_envelope
 
 API_KEY = "sl_" + "0a" * 32
 CLIENT_ID = "tests"
@@ -147,7 +148,14 @@ async def open_ports(database_url: str, settings: Settings, stack: AsyncExitStac
     stack.push_async_callback(bus.close)
     health = Health("api")
     health.add("database", db.ping)
-    return Ports(replica_id=new_replica_id("tests"), db=db, bus=bus, packages=PostgresPackageStore(db), health=health)
+    return Ports(
+        replica_id=new_replica_id("tests"),
+        db=db,
+        bus=bus,
+        packages=PostgresPackageStore(db),
+        envelope=an_envelope(),
+        health=health,
+    )
 
 
 async def _serve(ports: Ports, script: Script) -> None:

@@ -27,6 +27,7 @@ from shared.process.settings import load_settings
 from shared.process.supervise import Supervisor
 from tests.integration.api_extrahorizon.script import Script, write_down
 from tests.support.builders import api_function, zipped
+from tests.support.envelopes import an_envelope
 from tests.support.eventually import eventually
 
 EMAIL = "admin@example.com"
@@ -128,7 +129,12 @@ async def horizon(database_url: str) -> AsyncIterator[Horizon]:
         supervisor = await stack.enter_async_context(Supervisor())
         settings = load_settings({"TIDEMILL_PORT": "0"})
         ports = Ports(
-            replica_id=new_replica_id("test"), db=db, bus=bus, packages=PostgresPackageStore(db), health=Health("test")
+            replica_id=new_replica_id("test"),
+            db=db,
+            bus=bus,
+            packages=PostgresPackageStore(db),
+            envelope=an_envelope(),
+            health=Health("test"),
         )
         script = Script(first.environment.id, bus)
         await bus.serve_calls(script.answer, max_in_flight=16)

@@ -18,6 +18,7 @@ from shared.process.health import Health
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
 from tests.integration.database.world import World
+from tests.support.envelopes import an_envelope
 from tests.support.eventually import eventually
 
 
@@ -79,6 +80,7 @@ class Yard:
             db=self.db,
             bus=self.bus,
             packages=self.store,
+            envelope=an_envelope(),
             health=Health("deployer"),
         )
         return await build(Settings(), ports, self._stack, self.supervisor)

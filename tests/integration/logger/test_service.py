@@ -14,6 +14,7 @@ from shared.process.health import Health
 from shared.process.settings import load_settings
 from shared.process.supervise import Supervisor
 from tests.integration.database.world import World, line
+from tests.support.envelopes import an_envelope
 from tests.support.eventually import eventually
 
 
@@ -26,7 +27,12 @@ async def service(db: Database) -> AsyncIterator[LoggerService]:
         await bus.start()
         stack.push_async_callback(bus.close)
         ports = Ports(
-            replica_id="logger-test", db=db, bus=bus, packages=PostgresPackageStore(db), health=Health("logger")
+            replica_id="logger-test",
+            db=db,
+            bus=bus,
+            packages=PostgresPackageStore(db),
+            envelope=an_envelope(),
+            health=Health("logger"),
         )
         yield await build(load_settings({}), ports, stack, supervisor)
 

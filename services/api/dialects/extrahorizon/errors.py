@@ -87,6 +87,7 @@ _BY_CODE = {
     "invocation.deadline": _INVOCATION,
     "execution.interrupted": _INVOCATION,
     "internal.unexpected": _SERVER,
+    "seal.broken": _SERVER,
 }
 
 _BY_KIND = {

@@ -48,6 +48,7 @@ WORDS = {
     "invocation.deadline": (503, "service_unavailable"),
     "execution.interrupted": (500, "internal_error"),
     "internal.unexpected": (500, "internal_error"),
+    "seal.broken": (500, "internal_error"),
 }
 
 
