@@ -2,6 +2,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from services.states_page import PAGE, states_page
 from shared.domain.states import (
     DEPLOYMENT,
     EXECUTION,
@@ -12,7 +13,6 @@ from shared.domain.states import (
     sources,
     terminal,
 )
-from shared.domain.states_page import PAGE, states_page
 
 TABLES = {"EXECUTION": EXECUTION, "FUNCTION": FUNCTION, "DEPLOYMENT": DEPLOYMENT}
 FIRST = {"EXECUTION": "queued", "FUNCTION": "creating", "DEPLOYMENT": "pending"}
@@ -58,7 +58,7 @@ def test_nothing_leads_out_of_an_end(name: str, ends: set[str]) -> None:
 
 
 def test_the_page_of_states_is_the_one_these_tables_make() -> None:
-    assert PAGE.read_text("utf-8") == states_page(), "run: python -m shared.domain.states_page"
+    assert PAGE.read_text("utf-8") == states_page(), "run: python -m services.states_page"
 
 
 class Life(RuleBasedStateMachine):

@@ -1,22 +1,24 @@
 """
-The page made from the tables of states, ``docs/states.md``: ``python -m shared.domain.states_page`` writes it.
+The page made from the tables of states, ``docs/states.md``: ``python -m services.states_page`` writes it.
 
 A test compares the two, so that the page cannot say anything else than what the code does.
 """
 
 from pathlib import Path
 
+from services.invoker.sandbox.states import TRANSITIONS
 from shared.domain.states import DEPLOYMENT, EXECUTION, FUNCTION, Table, terminal
 
-PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+PAGE = Path(__file__).parents[1] / "docs" / "states.md"
 
 _HEAD = """\
 # States
 
-Made by `python -m shared.domain.states_page` from `shared/domain/states.py`; a test compares them.
+Made by `python -m services.states_page` from `shared/domain/states.py` and `services/invoker/sandbox/states.py`; a test
+compares them.
 
-A move that is not drawn is refused: `advance` raises, and each UPDATE names the states it is legal from, so that
-it changes no row in any other. States nothing leads out of are ends; they are derived from the table.
+A move that is not drawn is refused: `advance` raises, and each UPDATE of a row names the states it is legal from, so
+that it changes no row in any other. States nothing leads out of are ends; they are derived from the table.
 """
 
 _MACHINES: tuple[tuple[str, str, str, Table], ...] = (
@@ -43,6 +45,15 @@ _MACHINES: tuple[tuple[str, str, str, Table], ...] = (
         "pending",
         "One asked-for change. `running` to `running`: what a dead deployer began is taken up by another.",
         DEPLOYMENT,
+    ),
+    (
+        "Worker",
+        "starting",
+        (
+            "One sandboxed process; `blank` is a stem cell, which has no function yet. It lives in its invoker's "
+            "memory alone: an `ending` worker answers nobody, a `gone` one has left nothing."
+        ),
+        {(state.value, event.value): to.value for (state, event), to in TRANSITIONS.items()},
     ),
 )
 
