@@ -12,6 +12,7 @@ from aiohttp import web
 from services.api.http import json_response
 from shared.domain.errors import Kind, PlatformError
 from shared.domain.outcome import Failure
+from shared.domain.run_error import run_error
 
 EXECUTION_ID = "X-Execution-Id"
 _BY_CODE: Mapping[str, tuple[int, str]] = {
@@ -36,23 +37,6 @@ _BY_KIND: Mapping[Kind, tuple[int, str]] = {
 _RETRY_AFTER_S = "1"
 _NOT_DETAILS = frozenset({"execution_id", "allow"})
 
-_FAILURES: Mapping[str, str] = {
-    "timed_out": "TimeoutError",
-    "out_of_memory": "MemoryLimitError",
-    "crashed": "RuntimeExitError",
-    "oversized": "ResultTooLargeError",
-    "interrupted": "InterruptedError",
-    "refused": "NotRunError",
-}
-
-_RAISED: Mapping[str, str] = {
-    "Runtime.HandlerNotFound": "TypeError",
-    "Runtime.MarshalError": "TypeError",
-    "Runtime.UserCodeSyntaxError": "SyntaxError",
-    # Lambda names a thrown value that is no Error by its type; here it is an Error.
-    **dict.fromkeys(("string", "number", "bigint", "boolean", "symbol", "undefined", "object", "function"), "Error"),
-}
-
 
 def render(error: PlatformError) -> web.Response:
     """Return a platform error as this dialect's answer."""
@@ -75,7 +59,7 @@ def render(error: PlatformError) -> web.Response:
 
 def render_failure(failure: Failure, execution_id: str) -> web.Response:
     """Return a failed synchronous run: HTTP 500 although the server is well, as the dialect's document says."""
-    details = {**describe(failure), "executionId": execution_id}
+    details = {**run_error(failure), "executionId": execution_id}
     error = {
         "code": "execution_error",
         "message": "An error occurred during function execution",
@@ -84,25 +68,3 @@ def render_failure(failure: Failure, execution_id: str) -> web.Response:
     response = json_response({"success": False, "error": error}, 500)
     response.headers[EXECUTION_ID] = execution_id
     return response
-
-
-def describe(failure: Failure) -> dict[str, str]:
-    """Return name, message and stack of a failed run, for an answer and for its record alike."""
-    return {
-        "name": _FAILURES.get(failure.kind) or _RAISED.get(failure.name, failure.name),
-        "message": _message(failure),
-        "stack": failure.stack,
-    }
-
-
-def _message(failure: Failure) -> str:
-    limit = failure.limit
-    match failure.kind:
-        case "timed_out" if limit is not None:
-            return f"Function timed out after {limit:g} seconds"
-        case "out_of_memory" if limit is not None:
-            return f"Function exceeded its memory limit of {limit:g} MB"
-        case "oversized" if limit is not None:
-            return f"Result is larger than {limit:.0f} bytes of JSON"
-        case _:
-            return failure.message

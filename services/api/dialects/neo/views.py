@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-from services.api.dialects.neo.errors import describe
 from services.api.operations.invoke import Accepted, Invoked
 from services.api.operations.missing_lines import MissingLines
 from services.api.operations.read_executions import LoggedExecution
 from shared.domain.execution import Execution, ExecutionStatus
 from shared.domain.function import Function, FunctionStats
 from shared.domain.outcome import LogLine
+from shared.domain.run_error import cancelled, run_error
 
 PREFIX = "exec_"
 _STATUS: Mapping[ExecutionStatus, str] = {
@@ -144,9 +144,9 @@ def execution_detail(logged: LoggedExecution) -> View:
     if record.status is ExecutionStatus.COMPLETED:
         view["result"] = orjson.Fragment(record.result if record.result is not None else b"null")
     elif record.failure is not None:
-        view["error"] = describe(record.failure)
+        view["error"] = run_error(record.failure)
     elif view["hasError"]:
-        view["error"] = {"name": "CancelledError", "message": "The execution was cancelled", "stack": ""}
+        view["error"] = cancelled()
     view["logs"] = [log_line(line) for line in logged.lines]
     if logged.missing is not None:
         view["logs"].append(_missing(logged.missing))

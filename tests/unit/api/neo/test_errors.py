@@ -8,7 +8,6 @@ from aiohttp import web
 
 from services.api.dialects.neo import errors
 from shared.domain.errors import ErrorRecord, InvalidCodeError, PlatformError, ThrottledError, every_error, revive
-from shared.domain.outcome import Failure
 
 WORDS = {
     "request.invalid": (400, "invalid_request"),
@@ -99,34 +98,3 @@ def test_a_syntax_error_is_told_as_the_compiler_told_it() -> None:
             "stack": "/function/index.js:2",
         },
     }
-
-
-@pytest.mark.parametrize(
-    ("failure", "name", "message"),
-    [
-        (Failure(kind="raised", name="TypeError", message="boom"), "TypeError", "boom"),
-        (Failure(kind="raised", name="string", message="thrown text"), "Error", "thrown text"),
-        (Failure(kind="raised", name="Runtime.HandlerNotFound", message="exports 5"), "TypeError", "exports 5"),
-        (
-            Failure(kind="timed_out", name="Sandbox.Timedout", limit=1.0),
-            "TimeoutError",
-            "Function timed out after 1 seconds",
-        ),
-        (
-            Failure(kind="out_of_memory", limit=128.0),
-            "MemoryLimitError",
-            "Function exceeded its memory limit of 128 MB",
-        ),
-        (Failure(kind="crashed", message="exit status 0"), "RuntimeExitError", "exit status 0"),
-        (
-            Failure(kind="oversized", limit=1048576.0),
-            "ResultTooLargeError",
-            "Result is larger than 1048576 bytes of JSON",
-        ),
-        (Failure(kind="interrupted", message="its invoker went away"), "InterruptedError", "its invoker went away"),
-        (Failure(kind="refused", name="function.not_found", message="gone"), "NotRunError", "gone"),
-        (Failure(kind="raised", name="Error", message="x", limit=3.0), "Error", "x"),
-    ],
-)
-def test_a_failed_run_is_named(failure: Failure, name: str, message: str) -> None:
-    assert errors.describe(failure) == {"name": name, "message": message, "stack": ""}
