@@ -36,8 +36,10 @@ from shared.domain.function import Function
 from shared.domain.outcome import Failure, Report, Returned, failure_of
 from shared.messages.messages import LogLinesWritten, Record, RunExecution, Work
 
+WAIT_IN_LANE_S = 20.0
+"""How long a claimed execution waits for a place in its function's lane; then it is put off."""
 WAIT_FOR_WORKER_S = 20.0
-"""How long a claimed execution waits for a worker; the function's own time begins after that."""
+"""How long it then waits for a worker; the function's own time begins after that."""
 SETTLE_S = 60.0
 """How long settling may take beyond the run: a database that is away for a moment must not cost a finished run."""
 LANE_PATIENCE_S = 2.0
@@ -50,8 +52,8 @@ logger = structlog.get_logger()
 
 
 def lease_s(timeout_s: float) -> float:
-    """Return how long a lease lasts: longer than waiting, running to the time limit, and settling together."""
-    return WAIT_FOR_WORKER_S + timeout_s + SETTLE_S
+    """Return how long a lease lasts: as long as waiting, running to the time limit, and settling may take together."""
+    return WAIT_IN_LANE_S + WAIT_FOR_WORKER_S + timeout_s + SETTLE_S
 
 
 class ExecutionRunner:
@@ -72,7 +74,7 @@ class ExecutionRunner:
         self._invoker = invoker
         self._record = record
         self._holder = holder
-        self._lanes = Lanes(width=lane_width, patience_s=LANE_PATIENCE_S)
+        self._lanes = Lanes(width=lane_width, patience_s=LANE_PATIENCE_S, wait_s=WAIT_IN_LANE_S)
         self._held: set[str] = set()
         self._claims: GroupCommit[Claim, ClaimedExecution | None] = GroupCommit(lambda rows: executions.claim(db, rows))
         self._settlements: GroupCommit[Settlement, bool] = GroupCommit(lambda rows: executions.settle(db, rows))

@@ -3,8 +3,9 @@ A lane for each function: how many of its accepted executions one invoker runs a
 
 Without lanes a backlog of one slow function would hold every place an invoker has, and the others would starve
 behind it. A lane as wide as the function's workers lets quick ones through as fast as they come: whoever finds
-it full waits for as long as it moves. A lane in which nothing has ended for ``patience_s`` is jammed: those who
-wait and whoever comes are told that there is no place, until a run ends, and their executions are put off.
+it full waits for as long as it moves, but never longer than ``wait_s``: its lease runs. A lane in which nothing has
+ended for ``patience_s`` is jammed: those who wait and whoever comes are told that there is no place, until a run
+ends, and their executions are put off.
 """
 
 import asyncio
@@ -25,9 +26,12 @@ class _Lane:
 class Lanes:
     """The lanes of one invoker, each ``width`` wide. ``now`` gives seconds of a steady clock."""
 
-    def __init__(self, *, width: int, patience_s: float, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, width: int, patience_s: float, wait_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._width = width
         self._patience_s = patience_s
+        self._wait_s = wait_s
         self._now = now
         self._lanes: dict[str, _Lane] = {}
 
@@ -58,13 +62,16 @@ class Lanes:
                 lane.waiting.remove(place)
 
     async def _given(self, lane: _Lane, place: "asyncio.Future[None]") -> bool:
-        """Wait for a place for as long as the lane moves."""
+        """Wait for a place for as long as the lane moves, within the bound."""
+        give_up_at = self._now() + self._wait_s
         while not place.done():
             patience_s = lane.moved_at + self._patience_s - self._now()
+            left_s = give_up_at - self._now()
             if patience_s <= 0:
                 lane.jammed = True
+            if patience_s <= 0 or left_s <= 0:
                 return False
-            await asyncio.wait({place}, timeout=patience_s)
+            await asyncio.wait({place}, timeout=min(patience_s, left_s))
         return True
 
     def leave(self, function_id: str) -> None:

@@ -24,7 +24,7 @@ class WorkQueue:
     A queue of work.
 
     ``consumer_timeout_s`` is how long the broker waits for a disposition: it must outlive holding a message while
-    the database is away (600 s), and then the lease of the longest run (900 s and 80 s more). After
+    the database is away (600 s), and then the lease of the longest run (900 s and 100 s more). After
     ``delivery_limit`` redeliveries a piece of work is dead-lettered.
     """
 

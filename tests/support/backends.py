@@ -57,6 +57,13 @@ class Broker:
         """Return the names of all virtual hosts."""
         return {each["name"] for each in self._http.get("/api/vhosts").raise_for_status().json()}
 
+    def arguments(self, virtual_host_url: str, queue: str) -> dict[str, Any]:
+        """Return what the broker was told of a queue when it was declared."""
+        name = urlsplit(virtual_host_url).path.lstrip("/")
+        told = self._http.get(f"/api/queues/{name}/{quote(queue, safe='')}").raise_for_status().json()
+        arguments: dict[str, Any] = told["arguments"]
+        return arguments
+
     def close_connections(self, virtual_host_url: str) -> int:
         """Cut every client of a virtual host from the broker's side; return how many there were."""
         name = urlsplit(virtual_host_url).path.lstrip("/")

@@ -7,8 +7,10 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from services.invoker.executions import lease_s
 from shared.bus.answers import PREFETCH
 from shared.bus.bus import DeadLetter
+from shared.bus.delivery import HELD_S
 from shared.bus.rabbitmq import RabbitBus
 from shared.bus.records import dropped
 from shared.domain.errors import PayloadTooLargeError, UnavailableError
@@ -23,9 +25,11 @@ from shared.messages.topology import (
     SYNC_QUEUE,
     UNDECODABLE_QUEUE,
 )
+from shared.process.settings import LONGEST_TIMEOUT_S
 from tests.contract.bus.messages import a_call, a_notice, a_record, a_run, echo
 from tests.contract.bus.test_records import Logger
 from tests.contract.bus.test_work import Handler, Letters
+from tests.support.backends import Broker
 from tests.support.eventually import eventually
 
 
@@ -56,6 +60,14 @@ async def spy_on_calls(channel: AbstractChannel) -> None:
     """Have a copy of every message of calls put on the queue ``spy``."""
     queue = await channel.declare_queue("spy", exclusive=True)
     await queue.bind(CALLS_EXCHANGE, SYNC_QUEUE)
+
+
+async def test_the_broker_waits_for_a_piece_of_work_longer_than_its_lease_lasts(
+    bus: RabbitBus, broker: Broker, amqp_url: str
+) -> None:
+    told = await asyncio.to_thread(broker.arguments, amqp_url, ASYNC_QUEUE.name)
+
+    assert told["x-consumer-timeout"] / 1000 > HELD_S + lease_s(LONGEST_TIMEOUT_S)
 
 
 async def test_calls_of_one_turn_of_the_loop_travel_as_one_message(bus: RabbitBus, channel: AbstractChannel) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.invoker.dead_letters import DeadLetters
-from services.invoker.executions import WAIT_FOR_WORKER_S
+from services.invoker.executions import SETTLE_S, WAIT_FOR_WORKER_S
 from services.invoker.pool.pool import FunctionCode, Invocation
 from shared.bus.bus import DeadLetter, Delivery, Reject
 from shared.database import executions, functions
@@ -14,7 +14,7 @@ from shared.domain.execution import Execution, ExecutionStatus
 from shared.domain.outcome import Raised, Report, Timings
 from shared.messages.messages import DeployFunction, LogLinesWritten, RunExecution
 from shared.messages.topology import ASYNC_QUEUE
-from tests.integration.database.world import line
+from tests.integration.database.world import line, spec
 from tests.integration.invoker.conftest import HOLDER, Mill, echo, lines_of, returned
 from tests.support.eventually import eventually
 
@@ -50,6 +50,26 @@ async def test_a_duplicate_delivery_runs_the_function_once(mill: Mill) -> None:
     await mill.runner.run(work, AGAIN)
 
     assert len(mill.pool.invocations) == 1
+
+
+async def test_a_lease_outlives_the_time_limit_of_the_function(mill: Mill) -> None:
+    left_s: list[float] = []
+
+    async def look(_code: FunctionCode, invocation: Invocation) -> Report:
+        left = await mill.db.fetchval("SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM executions")
+        left_s.append(float(left))
+        return returned(invocation.event)
+
+    mill.pool.run = look
+    function = await mill.world.function(spec=spec(timeout_s=900))
+    [execution_id] = await mill.world.accepted(function)
+
+    await mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST)
+
+    [invocation] = mill.pool.invocations
+    assert invocation.deadline_s == 900
+    assert invocation.wait_s == WAIT_FOR_WORKER_S
+    assert left_s[0] > invocation.wait_s + invocation.deadline_s + SETTLE_S
 
 
 async def test_a_run_that_throws_is_settled_as_failed_with_the_error_it_threw(mill: Mill) -> None:
