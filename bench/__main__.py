@@ -35,6 +35,7 @@ def main() -> int:
         "all-in-one": scenarios.all_in_one,
         "rabbitmq": scenarios.rabbitmq,
         "many-functions": scenarios.many_functions,
+        "stored-executions": scenarios.stored_executions,
     }
     parser = argparse.ArgumentParser(prog="tidemill bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=known, help="run this scenario; may be given again")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from bench import records
 from bench.functions import create_api_function
 from bench.load import Load, wrk
 from bench.machine import pss_mb
@@ -22,6 +23,7 @@ WARM_UP_S = 3
 LOAD_S = 10
 FIRST_CALLS = 20
 MANY = 10_000
+PLANS = ROOT / "bench" / "results" / "executions-plans.txt"
 ASYNC_DRAIN_S = 120.0
 STEM_CELLS = {"TIDEMILL_STEM_CELLS_NODE": "4", "TIDEMILL_STEM_CELLS_PYTHON": "4"}
 
@@ -104,6 +106,27 @@ def many_functions() -> Sequence[Figure]:
         Figure(measure="warm p50 with 10 functions", value=few.p50_ms, unit="ms"),
         Figure(measure="warm p50 with 10,000 functions", value=many.p50_ms, unit="ms", target=few.p50_ms * 1.1),
     ]
+
+
+def stored_executions() -> Sequence[Figure]:
+    """Measure lists of executions, whole requests, with a million stored; write how PostgreSQL reads them to a file."""
+    with backends.open_directory() as directory, platform.all_in_one(directory) as running, running.neo() as client:
+        for number in range(records.OTHERS + 1):
+            body = {"name": f"stored-{number:02}", "runtime": "node18", "code": "module.exports = async () => 1"}
+            client.post("/v1/functions", json=body).raise_for_status()
+        asyncio.run(records.store(directory / "data"))
+        PLANS.parent.mkdir(parents=True, exist_ok=True)
+        PLANS.write_text(asyncio.run(records.plans(directory / "data", "stored-00")), "utf-8")
+        return [
+            Figure(
+                measure=f"list of executions, 1,000,000 stored: {name}, p50",
+                value=records.list_p50_ms(client, "stored-00", wanted),
+                unit="ms",
+                target=20,
+                digits=1,
+            )
+            for name, wanted in records.lists().items()
+        ]
 
 
 def _few_call(running: Platform) -> Load:
