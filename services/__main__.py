@@ -1,5 +1,5 @@
 """
-The command line: ``./tidemill up``, ``doctor``, ``user``.
+The command line: ``./tidemill up``, ``doctor``, ``user``, ``account``.
 
 ``up`` runs all four services in one process; ``python -m services.<name>`` runs one of them on its own.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from services import all_in_one, doctor, users
+from services import all_in_one, doctor, new_accounts, users
 from services.credentials import first_credentials
 from services.invoker.pool.description import EngineDescription
 from services.run import with_settings
@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", migrate, "bring a database up to date and make the first account, once before the services"),
         ("doctor", doctor.main, "say what this machine can give functions, what is missing, and the fix"),
         ("user", users.main, "add a user of the Extra Horizon dialect"),
+        ("account", new_accounts.main, "add an account and its first API key"),
     )
     for name, run, text in known:
         command = commands.add_parser(name, help=text, description=text)
@@ -123,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data-dir", help="where everything is kept (TIDEMILL_DATA_DIR, .tidemill)")
         if name == "user":
             users.add_arguments(command)
+        if name == "account":
+            new_accounts.add_arguments(command)
     return parser
 
 

@@ -10,10 +10,10 @@ import asyncio
 import getpass
 import sys
 
+from services.reach import find_database
 from shared.crypto.passwords import hash_password
 from shared.database import accounts
 from shared.database.pool import Database
-from shared.process.embedded_postgres import running_dsn
 from shared.process.settings import Settings
 
 SHORTEST_PASSWORD = 8
@@ -34,18 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(settings: Settings, arguments: argparse.Namespace) -> int:
     """Add a user; the password is asked for, or read from standard input when that is no terminal."""
-    dsn = (
-        settings.database.url.reveal()
-        if settings.database.url is not None
-        else running_dsn(settings.data.data_dir / "postgres")
-    )
-    if dsn is None:
-        print(
-            f"no database: start `./tidemill up` with data directory {settings.data.data_dir}, "
-            "or set TIDEMILL_DATABASE_URL",
-            file=sys.stderr,
-        )
-        return 2
+    dsn = find_database(settings)
     password = getpass.getpass("password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if len(password) < SHORTEST_PASSWORD:
         print(f"the password needs at least {SHORTEST_PASSWORD} characters", file=sys.stderr)

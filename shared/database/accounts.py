@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shared.database import access
 from shared.database.pool import Connection, Database, Queries
+from shared.database.text import storable
 from shared.domain.errors import NotFoundError
 from shared.domain.ids import new_key_id, new_record_id
 from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSIONS
@@ -52,6 +53,15 @@ class FirstAccount:
     key_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """An account that has just been made, and the key that opens it."""
+
+    account_id: str
+    environment_id: str
+    key_id: str
+
+
 async def ensure_first_account(db: Database, admin: AdminCredentials) -> FirstAccount:
     """
     Make the first account and its credentials, or whatever of them is missing; safe to call at every start.
@@ -63,13 +73,27 @@ async def ensure_first_account(db: Database, admin: AdminCredentials) -> FirstAc
     async def work(connection: Connection) -> FirstAccount:
         # Replicas start together; whoever comes second finds everything there.
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _FIRST_ACCOUNT_LOCK)
-        environment = await _default_environment(connection) or await _create_account(connection)
+        environment = await _default_environment(connection) or await _create_account(connection, "default")
         return FirstAccount(
             account_id=environment.account_id,
             environment=environment,
             user_id=await _ensure_admin(connection, environment.account_id, admin),
             application_id=await _ensure_application(connection, environment, admin.oauth_client_id),
-            key_id=await _ensure_key(connection, environment, admin),
+            key_id=await _ensure_key(connection, environment, admin.api_key_sha256, admin.api_key_prefix),
+        )
+
+    return await db.in_transaction(work)
+
+
+async def add_account(db: Database, name: str, api_key_sha256: str, api_key_prefix: str) -> NewAccount:
+    """Make another account, with its first project and environment and an API key that may do everything."""
+
+    async def work(connection: Connection) -> NewAccount:
+        environment = await _create_account(connection, name)
+        return NewAccount(
+            account_id=environment.account_id,
+            environment_id=environment.id,
+            key_id=await _ensure_key(connection, environment, api_key_sha256, api_key_prefix),
         )
 
     return await db.in_transaction(work)
@@ -121,7 +145,7 @@ async def _default_environment(db: Queries) -> Environment | None:
     return None if row is None else Environment(**row)
 
 
-async def _create_account(connection: Connection) -> Environment:
+async def _create_account(connection: Connection, name: str) -> Environment:
     environment = Environment(
         id=new_record_id(),
         account_id=new_record_id(),
@@ -130,7 +154,7 @@ async def _create_account(connection: Connection) -> Environment:
         slug="master",
         name="master",
     )
-    await connection.execute("INSERT INTO accounts (id, name) VALUES ($1, 'default')", environment.account_id)
+    await connection.execute("INSERT INTO accounts (id, name) VALUES ($1, $2)", environment.account_id, storable(name))
     await connection.execute(
         "INSERT INTO projects (id, account_id, slug, name, is_default) VALUES ($1, $2, $3, $3, true)",
         environment.project_id,
@@ -183,8 +207,8 @@ async def _ensure_application(connection: Connection, environment: Environment, 
     return known.id
 
 
-async def _ensure_key(connection: Connection, environment: Environment, admin: AdminCredentials) -> str:
-    known = await access.find_api_key(connection, admin.api_key_sha256)
+async def _ensure_key(connection: Connection, environment: Environment, sha256: str, prefix: str) -> str:
+    known = await access.find_api_key(connection, sha256)
     if known is not None:
         return known.id
     key = access.NewKey(
@@ -192,8 +216,8 @@ async def _ensure_key(connection: Connection, environment: Environment, admin: A
         account_id=environment.account_id,
         environment_id=environment.id,
         name="admin",
-        sha256=admin.api_key_sha256,
-        prefix=admin.api_key_prefix,
+        sha256=sha256,
+        prefix=prefix,
         permissions=API_KEY_PERMISSIONS,
     )
     await access.insert_api_key(connection, key)
