@@ -16,13 +16,17 @@ import os, sys
 print(sys.argv[1:], os.environ.get("TIDEMILL_DATA_DIR"), os.environ.get("PYTHONPATH"))
 """
 
+NODE_IS_THERE = "import pathlib, sys; (pathlib.Path(sys.prefix) / 'node').mkdir(exist_ok=True)"
+
 
 def write_checkout(directory: Path) -> Path:
-    (directory / "requirements").mkdir(parents=True)
+    (directory / "requirements" / "node").mkdir(parents=True)
     (directory / "services").mkdir()
     shutil.copy(ROOT / "tidemill", directory)
     for name in ("runtime", "test"):
         (directory / "requirements" / f"{name}.txt").write_text("# nothing\n")
+    (directory / "requirements" / "node" / "package-lock.json").write_text("{}")
+    (directory / "requirements" / "node" / "install.py").write_text(NODE_IS_THERE)
     (directory / "services" / "__main__.py").write_text(SERVICES)
     return directory
 
@@ -87,6 +91,20 @@ def test_a_changed_lock_is_installed(used: Path) -> None:
 
     assert "installing" in changed
     assert "making" not in changed
+
+
+def test_without_the_real_node_programs_it_goes_on_says_so_and_tries_again(used: Path) -> None:
+    for name, text in (("install.py", "raise SystemExit('no network')"), ("package-lock.json", "{ }")):
+        (used / "requirements" / "node" / name).write_text(text)
+
+    for _ in range(2):
+        code, out, err = run(used, "up")
+
+        assert (code, out) == (0, "['up'] None None")
+        assert err == (
+            "no network\n"
+            "tidemill: functions of node16 and node18 will run on the bundled Node.js; the next start tries again\n"
+        )
 
 
 def test_the_runtime_lock_is_part_of_the_test_lock(used: Path) -> None:
