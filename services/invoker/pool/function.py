@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from services.invoker.host_services.services import HostServices
 from services.invoker.pool.settings import EngineSettings
+from services.invoker.sandbox import calls
 
 # What a runtime reads only when it starts: a function that sets one of these cannot use a stem cell.
 _EARLY_PREFIXES = ("NODE_", "LD_", "LC_", "MALLOC_", "PYTHON")
@@ -58,7 +60,7 @@ class Invocation:
     ``deadline_s`` is how long the caller will wait from now on, at most; with ``wait_s`` it counts from the start of
     the run, and a worker is waited for so long at most. ``context`` holds small extra fields
     (Neo: ``execution_id``, ``started_at``; Lambda: ``invoked_function_arn``), ``secrets`` what a Neo function
-    was granted.
+    was granted. Without ``services`` the run may not call its host.
     """
 
     request_id: str
@@ -67,6 +69,7 @@ class Invocation:
     wait_s: float | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    services: HostServices | None = None
 
     def extra(self) -> dict[str, Mapping[str, str]]:
         """Return what goes into the frame's header beside the usual; nearly always nothing."""
@@ -99,6 +102,7 @@ def load_request(code: FunctionCode, settings: EngineSettings, root: str, reques
         "log_stream": stream,
         "first_id": request_id,
         "result_limit": settings.result_limit_bytes,
+        "host_calls": calls.limits(),
         "author_environment": dict(code.environment),
         "environment": {
             **code.environment,

@@ -170,7 +170,9 @@ class WorkerPool:
             raise ThrottledError("no worker became free before the deadline")
         limit_s = min(code.timeout_s, invocation.deadline_s - waited)
         self._watchdog.watch(worker)
-        outcome, handler_ms = await worker.run(invocation.request_id, invocation.event, limit_s, invocation.extra())
+        outcome, handler_ms = await worker.run(
+            invocation.request_id, invocation.event, limit_s, invocation.extra(), invocation.services
+        )
         self._invocations += 1
         start = lease.start
         if start is None:

@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 
 from services.invoker.sandbox.frames import Frame, FrameReader, ProtocolError
@@ -27,7 +28,10 @@ class Channel:
     end is closed; ``unread`` then tells whether it left something of ours unread.
     """
 
-    __slots__ = ("_loop", "_on_closed", "_on_frame", "_on_nonsense", "_reader", "_socket", "_unsent", "unread")
+    __slots__ = (
+        "_loop", "_on_closed", "_on_frame", "_on_nonsense", "_reader", "_socket", "_unsent", "sent_bytes", "unread",
+        "written_bytes",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -41,27 +45,34 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._on_frame, self._on_nonsense, self._on_closed = on_frame, on_nonsense, on_closed
         self._reader = FrameReader(max_body + _READ_BYTES)
-        self._unsent = b""
+        self._unsent: deque[memoryview] = deque()
         self.unread = False
+        self.written_bytes = self.sent_bytes = 0
+        """How much was ever written, and how much of it the kernel has taken."""
         end.setblocking(False)
         self._socket: socket.socket | None = end
         self._loop.add_reader(end.fileno(), self._readable)
 
     def write(self, data: bytes) -> None:
         """
-        Send a frame; what does not fit now is sent later.
+        Send a frame; what does not fit now is sent later, in order.
 
         Raises:
             OSError: the other end is closed.
         """
         if self._socket is None:
             raise BrokenPipeError("the worker's socket is closed")
+        self.written_bytes += len(data)
+        if self._unsent:
+            self._unsent.append(memoryview(data))
+            return
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
             sent = 0
+        self.sent_bytes += sent
         if sent < len(data):
-            self._unsent = data[sent:]
+            self._unsent.append(memoryview(data)[sent:])
             self._loop.add_writer(self._socket.fileno(), self._write_rest)
 
     def close(self) -> None:
@@ -99,13 +110,16 @@ class Channel:
         if self._socket is None:
             return
         try:
-            sent = self._socket.send(self._unsent)
+            sent = self._socket.send(self._unsent[0])
         except BlockingIOError:
             return
         except OSError:
             self._loop.remove_writer(self._socket.fileno())  # reading tells what happened
             return
-        self._unsent = self._unsent[sent:]
+        self.sent_bytes += sent
+        self._unsent[0] = self._unsent[0][sent:]
+        if not self._unsent[0]:
+            self._unsent.popleft()
         if not self._unsent:
             self._loop.remove_writer(self._socket.fileno())
 

@@ -6,8 +6,10 @@ The frames between a worker and its supervisor: one JSON header line, then ``n``
     {"t":"run","id":"...","ms":3000,"n":17}\n{"who":"somebody"}
 
 The supervisor never parses an event or a result: both are the raw bytes. Types to the worker: ``load`` (body:
-the function as JSON), ``run`` (body: the event). From the worker: ``hello``, ``loaded``, ``done`` (body: the
-result), ``raised`` (body: name, message and stack as JSON), ``large`` (the result's size, no body).
+the function as JSON), ``run`` (body: the event), ``answer`` (body: what a call was answered, or with ``e`` the error,
+as JSON). From the worker: ``hello``, ``loaded``, ``call`` (body: service, method and arguments as JSON; ``c`` counts
+the calls of a run), ``done`` (body: the result), ``raised`` (body: name, message and stack as JSON), ``large`` (the
+result's size, no body).
 
 ``FrameReader`` is pure and does not trust its input: user code can write to the socket too.
 """

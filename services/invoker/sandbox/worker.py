@@ -18,7 +18,9 @@ from typing import Any
 
 import orjson
 
+from services.invoker.host_services.services import HostServices
 from services.invoker.sandbox import memory
+from services.invoker.sandbox.calls import RunCalls
 from services.invoker.sandbox.channel import Channel, LogPipe
 from services.invoker.sandbox.frames import Frame, ProtocolError, encode
 from services.invoker.sandbox.logs import LogCollector
@@ -61,8 +63,8 @@ class Worker:
     """One sandboxed process. Made by the pool, which also decides what becomes of it."""
 
     __slots__ = (
-        "_channel", "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone", "_pidfd",
-        "_process_gone", "_sandbox", "_spawner", "_timer", "_wait", "checked_at", "failure", "group", "logs",
+        "_calls", "_channel", "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone",
+        "_pidfd", "_process_gone", "_sandbox", "_spawner", "_timer", "_wait", "checked_at", "failure", "group", "logs",
         "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
     )  # fmt: skip
 
@@ -86,6 +88,7 @@ class Worker:
         self.used_at = self.checked_at = self.run_began = 0.0
         self.logs = LogCollector(max_bytes=limits.log_bytes, max_line_bytes=limits.line_bytes)
         self._wait: _Wait | None = None
+        self._calls: RunCalls | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._channel: Channel | None = None
         self._log: LogPipe | None = None
@@ -149,10 +152,17 @@ class Worker:
     # Running.
 
     async def run(
-        self, request_id: str, event: bytes, limit_s: float, extra: Mapping[str, Mapping[str, str]]
+        self,
+        request_id: str,
+        event: bytes,
+        limit_s: float,
+        extra: Mapping[str, Mapping[str, str]],
+        services: HostServices | None = None,
     ) -> tuple[Outcome, float]:
         """
         Run one event; return its outcome and the milliseconds spent in the handler.
+
+        Without ``services`` the run may not call its host.
 
         Raises:
             NotHandedOverError: the worker had died before the event reached it.
@@ -168,6 +178,8 @@ class Worker:
             head = f'{{"t":"run","id":"{request_id}","ms":{milliseconds},"n":{len(event)}}}\n'
             frame = head.encode() + event
         self._hand_over(frame)
+        assert self._channel is not None
+        self._calls = None if services is None else RunCalls(services, self._channel, request_id)
         outcome, spent = await self._until(request_id, limit_s)
         assert outcome is not None
         self._check_handed_over(outcome)
@@ -202,6 +214,9 @@ class Worker:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            if self._calls is not None:
+                self._calls.close()
+                self._calls = None
 
     def _drain(self) -> None:
         if self._log is not None:
@@ -230,6 +245,8 @@ class Worker:
         kind, state = frame.type, self.state
         if state is WorkerState.BUSY and kind in {"done", "raised", "large"}:
             self._ended_run(frame)
+        elif state is WorkerState.BUSY and kind == "call" and self._calls is not None:
+            self._calls.take(frame)
         elif state is WorkerState.STARTING and kind == "hello":
             self._move(WorkerEvent.HELLO)
             self._answer(None, 0.0)

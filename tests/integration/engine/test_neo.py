@@ -38,7 +38,7 @@ async def test_a_function_gets_its_context(engine: Engine) -> None:
     assert outcome.result.decode() == (
         '{"params":{"who":"Bo"},"execution":{"id":"exec_0123456789","startedAt":"2024-05-01T10:00:00Z",'
         '"functionId":"func_abcdefghij"},"keys":["environment","execution","log","params","secrets","services"],'
-        '"secret":"t0p","same":"t0p","none":true,"services":[],"ours":true}'
+        '"secret":"t0p","same":"t0p","none":true,"services":["blockchain","random","oracle","priceFeed"],"ours":true}'
     )
     assert await engine.result(neo(engine, "module.exports = (c) => c.environment", environment={"A": "1"})) == {
         "A": "1"
@@ -73,20 +73,21 @@ async def test_the_globals_are_those_of_the_contract(engine: Engine) -> None:
     wanted = [
         *("console", "setTimeout", "clearTimeout", "setInterval", "queueMicrotask", "URL", "URLSearchParams"),
         *("TextEncoder", "TextDecoder", "AbortController", "structuredClone", "atob", "btoa", "Buffer", "crypto"),
+        "fetch",
     ]
     source = f"""
     module.exports = async () => {{
       await new Promise((resolve) => setTimeout(resolve, 1));
       await new Promise((resolve) => queueMicrotask(resolve));
       return {{ missing: {wanted!r}.filter((name) => typeof globalThis[name] === 'undefined'),
-        absent: [typeof process, typeof fetch, typeof WebSocket], uuid: crypto.randomUUID().length,
+        absent: [typeof process, typeof WebSocket], uuid: crypto.randomUUID().length,
         random: crypto.getRandomValues(new Uint8Array(4)).length, clone: structuredClone({{a: [1]}}),
         url: new URL('http://h/p?q=1').searchParams.get('q'), text: Buffer.from('hi').toString('base64') }};
     }};"""
 
     assert await engine.result(neo(engine, source)) == {
         "missing": [],
-        "absent": ["undefined"] * 3,
+        "absent": ["undefined"] * 2,
         "uuid": 36,
         "random": 4,
         "clone": {"a": [1]},

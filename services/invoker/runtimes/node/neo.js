@@ -9,6 +9,7 @@ const path = require('node:path');
 const util = require('node:util');
 const vm = require('node:vm');
 const { record } = require('./log.js');
+const services = require('./services.js');
 
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const FILE = '/function/index.js';
@@ -20,7 +21,7 @@ const SHARED_CLASSES = {
 };
 
 // Runs inside the realm, once for each: what is made here has the realm's own prototypes.
-const INSIDE = `(function (host, globals) {
+const INSIDE = `(function (host, globals, outside) {
   'use strict';
   for (const name of Object.keys(globals)) {
     Object.defineProperty(globalThis, name, { value: globals[name], writable: true, configurable: true, enumerable: false });
@@ -41,6 +42,7 @@ const INSIDE = `(function (host, globals) {
   });
   define('structuredClone', (value) => host.clone(value));
   define('crypto', { randomUUID: () => host.randomUUID(), getRandomValues: (array) => host.getRandomValues(array) });
+  define('fetch', (input, init) => outside().fetch(input, init));
   define('global', globalThis);
   const stringify = JSON.stringify;
   const parse = JSON.parse;
@@ -51,7 +53,13 @@ const INSIDE = `(function (host, globals) {
       if (!Object.hasOwn(context.secrets, 'get')) {
         Object.defineProperty(context.secrets, 'get', { value: async (name) => (Object.hasOwn(context.secrets, name) ? context.secrets[name] : undefined) });
       }
-      context.services = Object.freeze({});
+      // Made when first asked for: most runs never do.
+      Object.defineProperty(context, 'services', {
+        get: () => outside().services,
+        set: (value) => Object.defineProperty(context, 'services', { value, writable: true }),
+        enumerable: true,
+        configurable: true,
+      });
       context.log = logger([['info', 'info'], ['warn', 'warn'], ['error', 'error'], ['debug', 'debug']]);
       return context;
     },
@@ -97,14 +105,17 @@ class Neo {
     this.resultLimit = settings.result_limit;
     this.host = host;
     this.inside = new vm.Script(INSIDE, { filename: '/runtime/realm.js' });
+    this.services = new vm.Script(services.INSIDE, { filename: '/runtime/services.js' });
     this.current = null;
   }
 
   run(request) {
-    const run = { timers: new Set(), lines: 0 };
+    const run = { timers: new Set(), lines: 0, calls: new services.Calls(this.host, this.settings.host_calls) };
     this.current = run;
     const realm = vm.createContext(vm.constants?.DONT_CONTEXTIFY ?? {});
-    const guest = this.inside.runInContext(realm)(this.hostFunctions(run), { ...SHARED_CLASSES, Buffer, atob, btoa });
+    let made;
+    const outside = () => (made ??= this.services.runInContext(realm)(run.calls.bridge()));
+    const guest = this.inside.runInContext(realm)(this.hostFunctions(run), { ...SHARED_CLASSES, Buffer, atob, btoa }, outside);
     let promise;
     try {
       const module = guest.module();
@@ -150,7 +161,13 @@ class Neo {
     if (this.current !== run) return;
     this.current = null;
     for (const [clear, timer] of run.timers) globalThis[clear](timer);
+    run.calls.close();
     conclude();
+  }
+
+  // The host has performed a call of the current run, or refused it.
+  answer(number, failed, body) {
+    if (this.current !== null) this.current.calls.answer(number, failed, body);
   }
 
   // The event loop is empty and the promise has not settled: plain Node.js exits with 0 here.

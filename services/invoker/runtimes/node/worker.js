@@ -5,11 +5,13 @@
 //         ◀── load       a function's settings; its files are at `root` now
 //  loaded ──▶            (or `raised`: it cannot be loaded)
 //         ◀── run        one event
+//    call ──▶            (while a Neo function runs: something its host is asked for)
+//         ◀── answer
 //    done ──▶            (or `raised`, or `large`)
 //
 // A frame is one JSON header line and `n` raw bytes. Standard output and error are the log; nothing of this
 // protocol ever goes there. While a function runs the socket does not keep the process alive, so that an empty
-// event loop shows a promise that will never settle.
+// event loop shows a promise that will never settle; while it waits for an answer the socket does.
 
 const fs = require('node:fs');
 const net = require('node:net');
@@ -111,6 +113,17 @@ function fail(error, code) {
   exit(code);
 }
 
+// Asks the host for something on behalf of the current run.
+function ask(number, body) {
+  if (current !== null) send({ t: 'call', id: current.id, c: number }, body);
+}
+
+function hold(yes) {
+  if (current === null) return;
+  if (yes) socket.ref();
+  else socket.unref();
+}
+
 function writeAll(bytes) {
   let at = 0;
   while (at < bytes.length) {
@@ -133,7 +146,7 @@ function load(body) {
   };
   loading = failed;
   Promise.resolve()
-    .then(() => (settings.convention === 'neo' ? neo : lambda).load(settings, { finish, fail }))
+    .then(() => (settings.convention === 'neo' ? neo : lambda).load(settings, { finish, fail, ask, hold }))
     .then((loaded) => {
       loading = null;
       convention = loaded;
@@ -198,6 +211,7 @@ function drain() {
 function dispatch(head, body) {
   if (head.t === 'run') run(head, body);
   else if (head.t === 'load') load(body.toString());
+  else if (head.t === 'answer' && current !== null && head.id === current.id) convention.answer(head.c, head.e === 1, body);
 }
 
 process.on('beforeExit', () => {
