@@ -1,12 +1,6 @@
 # One image for all four services; docker-compose.yml says which one a container runs.
 ARG BASE=python:3.11-slim
 
-FROM ${BASE} AS environment
-WORKDIR /app
-COPY requirements/runtime.txt requirements/runtime.txt
-RUN python3 -m venv /app/.venv \
-    && /app/.venv/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
-
 FROM ${BASE}
 # slirp4netns gives functions the outside world under TIDEMILL_NETWORK=internet.
 RUN apt-get update \
@@ -15,7 +9,10 @@ RUN apt-get update \
     && useradd --uid 1000 --create-home --home-dir /home/tidemill tidemill \
     && install -d -o tidemill -g tidemill /data
 WORKDIR /app
-COPY --from=environment /app/.venv /app/.venv
+# All wheels, nothing is compiled: a second stage would save nothing.
+COPY requirements/runtime.txt requirements/runtime.txt
+RUN python3 -m venv .venv \
+    && .venv/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
 COPY shared shared
 COPY services services
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
@@ -25,7 +22,6 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
 RUN PYTHONDONTWRITEBYTECODE= python -m compileall -q shared services
 # By number: needs no look-up, and Kubernetes' runAsNonRoot can see that it is not root.
 USER 1000:1000
-VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
