@@ -17,10 +17,12 @@ from services.invoker.metrics import PoolCollector
 from services.invoker.pool.pool import FunctionCode, WorkerPool
 from services.invoker.settings import PACKAGE_CACHE_BYTES, engine_settings
 from services.ports import Ports
+from services.signing import REFRESH_S, ServiceKey
 from shared.database.function_cache import FunctionCache
 from shared.messages.messages import FunctionChanged, Notice
 from shared.messages.topology import ASYNC_QUEUE
 from shared.packages.cache import PackageCache
+from shared.process.chores import every
 from shared.process.metrics import registry
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
@@ -47,6 +49,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     async def fetch(code: FunctionCode) -> Path:
         return await packages.fetch(code.package_sha256)
 
+    signing = ServiceKey(ports.db, ports.envelope)
+    await signing.refresh()
     pool = WorkerPool(engine_settings(settings), fetch)
     await pool.start()
     stack.push_async_callback(pool.close)
@@ -70,9 +74,11 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     tasks = await stack.enter_async_context(supervisor.child())
     details = {"runtimes": {family: asdict(each) for family, each in pool.interpreters().items()}}
     await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=details).start(tasks)
+    tasks.spawn("invoker-signing-key", every(REFRESH_S, signing.refresh))
     await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
     await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
     await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)
+    ports.health.add("receipts", signing.check, readiness=False)
     _report(pool, ports, stack)
     return InvokerService(ports=ports, pool=pool)
 
