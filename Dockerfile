@@ -13,6 +13,9 @@ WORKDIR /app
 COPY requirements/runtime.txt requirements/runtime.txt
 RUN python3 -m venv .venv \
     && .venv/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
+# The real Node.js 16 and 18.
+COPY requirements/node requirements/node
+RUN .venv/bin/python requirements/node/install.py
 COPY shared shared
 COPY services services
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
