@@ -95,6 +95,7 @@ class Workshop:
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
         self._roots, self.runtimes = await asyncio.to_thread(build_roots, settings)
+        self._wanted.update(dict.fromkeys(self._wanted.keys() - self._roots.keys(), 0))
         self.cgroups = detect(settings.max_processes, settings.cpus)
         self._slots = await asyncio.to_thread(Slots, settings.directory, self.cgroups)
         self._view = make_view(settings.directory)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.invoker.pool.settings import SandboxLevel
 from services.invoker.sandbox.ladder import NoSandboxError
@@ -155,14 +156,18 @@ async def test_a_lower_rung_is_told_with_its_meaning_and_fix(engine_directory: P
 
 async def test_a_runtime_that_does_not_work_is_told_and_the_other_runs(engine_directory: Path) -> None:
     for broken in ("/bin/true", "/nowhere/node"):
-        async with running_engine(engine_directory, node=Path(broken), stem_cells_python=1) as engine:
-            (weakness,) = [finding for finding in engine.pool.describe().weaknesses if finding.topic == "runtimes"]
+        with structlog.testing.capture_logs() as said:
+            async with running_engine(engine_directory, node=Path(broken), stem_cells_python=1) as engine:
+                (weakness,) = [finding for finding in engine.pool.describe().weaknesses if finding.topic == "runtimes"]
 
-            assert weakness.value == "python"
-            assert "node: " in weakness.missing
-            assert await engine.result(engine.deploy("def handler(e, c): return 'ran'", runtime=PY)) == "ran"
-            with pytest.raises(StartFailedError, match="nodejs20"):
-                await engine.invoke(engine.deploy("exports.handler = async () => 1;"))
+                assert weakness.value == "python"
+                assert "node: " in weakness.missing
+                # Long enough for the stem cells to be filled again beside it.
+                slow = "import time\ndef handler(e, c):\n    time.sleep(0.2)\n    return 'ran'\n"
+                assert await engine.result(engine.deploy(slow, runtime=PY)) == "ran"
+                with pytest.raises(StartFailedError, match="nodejs20"):
+                    await engine.invoke(engine.deploy("exports.handler = async () => 1;"))
+        assert [line for line in said if line["event"] == "task_failed"] == []
 
 
 async def test_the_best_rung_has_no_weakness(engine: Engine) -> None:
