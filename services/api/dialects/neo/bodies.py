@@ -31,7 +31,7 @@ MAX_SECRETS = 10
 
 NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 Body = Mapping[str, Any]
 
@@ -57,16 +57,16 @@ def new_function(body: Body) -> NewFunction:
     return NewFunction(
         name=_name(body["name"]),
         upload=_code(body["code"]),
-        description=_optional(body, "description", _description, ""),
-        tags=_optional(body, "tags", _tags, ()),
+        description=optional(body, "description", description_text, ""),
+        tags=optional(body, "tags", _tags, ()),
         spec=VersionSpec(
             runtime=_runtime(body["runtime"]),
             convention=Convention.NEO,
             handler="",
-            timeout_s=_optional(body, "timeout", _timeout, DEFAULT_TIMEOUT_S),
+            timeout_s=optional(body, "timeout", _timeout, DEFAULT_TIMEOUT_S),
             memory_mb=MEMORY_MB,
-            environment=_optional(body, "environment", environment, {}),
-            secrets=_optional(body, "secrets", secrets, ()),
+            environment=optional(body, "environment", environment, {}),
+            secrets=optional(body, "secrets", secrets, ()),
         ),
     )
 
@@ -74,15 +74,15 @@ def new_function(body: Body) -> NewFunction:
 def patch(body: Body) -> FunctionPatch:
     """Return the change an update body asks for; what it does not name stays."""
     wanted = FunctionPatch(
-        name=_optional(body, "name", _name, None),
-        upload=_optional(body, "code", _code, None),
-        runtime=_optional(body, "runtime", _runtime, None),
-        description=_optional(body, "description", _description, None),
-        timeout_s=_optional(body, "timeout", _timeout, None),
-        environment=_optional(body, "environment", environment, None),
-        secrets=_optional(body, "secrets", secrets, None),
-        tags=_optional(body, "tags", _tags, None),
-        enabled=_optional(body, "status", _status, None),
+        name=optional(body, "name", _name, None),
+        upload=optional(body, "code", _code, None),
+        runtime=optional(body, "runtime", _runtime, None),
+        description=optional(body, "description", description_text, None),
+        timeout_s=optional(body, "timeout", _timeout, None),
+        environment=optional(body, "environment", environment, None),
+        secrets=optional(body, "secrets", secrets, None),
+        tags=optional(body, "tags", _tags, None),
+        enabled=optional(body, "status", _status, None),
     )
     if wanted == FunctionPatch():
         raise InvalidRequestError("the body names nothing to change", field="body", issue="empty")
@@ -98,10 +98,10 @@ def invocation(raw: bytes) -> tuple[bytes, bool]:
     if params is None:
         params = {}
     elif not isinstance(params, dict):
-        raise _wrong("params", "must be an object")
+        raise wrong("params", "must be an object")
     is_async = body.get("async", False)
     if not isinstance(is_async, bool):
-        raise _wrong("async", "must be true or false")
+        raise wrong("async", "must be true or false")
     return orjson.dumps(params), is_async
 
 
@@ -109,7 +109,7 @@ def environment_body(body: Body) -> FunctionPatch:
     """Return the change of ``PUT …/environment``: the map itself, or the map under ``environment``."""
     wanted = body.get("environment", body)
     if not body or not isinstance(wanted, dict):
-        raise _wrong("environment", "must be an object of strings")
+        raise wrong("environment", "must be an object of strings")
     return FunctionPatch(environment=environment(wanted))
 
 
@@ -123,44 +123,45 @@ def secrets_body(body: Body) -> FunctionPatch:
 def environment(value: Any) -> Mapping[str, str]:
     """Return environment variables: names of letters, digits and ``_``, values text."""
     if not isinstance(value, dict):
-        raise _wrong("environment", "must be an object of strings")
+        raise wrong("environment", "must be an object of strings")
     if len(value) > MAX_VARIABLES:
-        raise _wrong("environment", f"must have at most {MAX_VARIABLES} entries")
+        raise wrong("environment", f"must have at most {MAX_VARIABLES} entries")
     size = 0
     for name, text in value.items():
         if not _VARIABLE.fullmatch(name):
-            raise _wrong("environment", f"the name {name[:100]!r} is not made of letters, digits and _")
+            raise wrong("environment", f"the name {name[:100]!r} is not made of letters, digits and _")
         if not isinstance(text, str) or "\0" in text:
-            raise _wrong("environment", f"the value of {name[:100]} must be a string without NUL")
+            raise wrong("environment", f"the value of {name[:100]} must be a string without NUL")
         size += len(name) + len(text.encode())
     if size > MAX_ENVIRONMENT_BYTES:
-        raise _wrong("environment", f"must have at most {MAX_ENVIRONMENT_BYTES} bytes in all")
+        raise wrong("environment", f"must have at most {MAX_ENVIRONMENT_BYTES} bytes in all")
     return value
 
 
 def secrets(value: Any) -> tuple[str, ...]:
     """Return the names of secrets to grant, without duplicates."""
-    if not isinstance(value, list) or not all(isinstance(name, str) and _SECRET.fullmatch(name) for name in value):
-        raise _wrong("secrets", "must be an array of secret names")
+    if not isinstance(value, list) or not all(isinstance(name, str) and SECRET_NAME.fullmatch(name) for name in value):
+        raise wrong("secrets", "must be an array of secret names")
     names = tuple(dict.fromkeys(value))
     if len(names) > MAX_SECRETS:
-        raise _wrong("secrets", f"must have at most {MAX_SECRETS} names")
+        raise wrong("secrets", f"must have at most {MAX_SECRETS} names")
     return names
 
 
-def _optional(body: Body, field: str, read: Callable[[Any], Any], default: Any) -> Any:
+def optional(body: Body, field: str, read: Callable[[Any], Any], default: Any) -> Any:
+    """Return a field as ``read`` makes it, or ``default`` when it is absent."""
     return read(body[field]) if field in body else default
 
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise _wrong("name", "must be 1 to 64 letters, digits and hyphens")
+        raise wrong("name", "must be 1 to 64 letters, digits and hyphens")
     return value
 
 
 def _code(value: Any) -> Upload:
     if not isinstance(value, str) or not value:
-        raise _wrong("code", "must be a non-empty string")
+        raise wrong("code", "must be a non-empty string")
     content = value.encode()
     if len(content) > MAX_CODE_BYTES:
         raise InvalidCodeError(
@@ -173,19 +174,20 @@ def _code(value: Any) -> Upload:
 
 def _runtime(value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong("runtime", "must be a string")
+        raise wrong("runtime", "must be a string")
     return require_runtime(value, Convention.NEO).name
 
 
-def _description(value: Any) -> str:
+def description_text(value: Any) -> str:
+    """Return the text that describes something."""
     if not isinstance(value, str) or len(value) > MAX_DESCRIPTION or "\0" in value:
-        raise _wrong("description", f"must be a string of at most {MAX_DESCRIPTION} characters")
+        raise wrong("description", f"must be a string of at most {MAX_DESCRIPTION} characters")
     return value
 
 
 def _timeout(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_TIMEOUT_S:
-        raise _wrong("timeout", f"must be an integer from 1 to {MAX_TIMEOUT_S}")
+        raise wrong("timeout", f"must be an integer from 1 to {MAX_TIMEOUT_S}")
     return value
 
 
@@ -193,18 +195,19 @@ def _tags(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(
         isinstance(tag, str) and 1 <= len(tag) <= MAX_TAG and "\0" not in tag for tag in value
     ):
-        raise _wrong("tags", f"must be an array of strings of 1 to {MAX_TAG} characters")
+        raise wrong("tags", f"must be an array of strings of 1 to {MAX_TAG} characters")
     tags = tuple(dict.fromkeys(value))
     if len(tags) > MAX_TAGS:
-        raise _wrong("tags", f"must have at most {MAX_TAGS} entries")
+        raise wrong("tags", f"must have at most {MAX_TAGS} entries")
     return tags
 
 
 def _status(value: Any) -> bool:
     if value not in ("active", "inactive"):
-        raise _wrong("status", "must be active or inactive")
+        raise wrong("status", "must be active or inactive")
     return bool(value == "active")
 
 
-def _wrong(field: str, issue: str) -> InvalidRequestError:
+def wrong(field: str, issue: str) -> InvalidRequestError:
+    """Return the refusal of one field."""
     return InvalidRequestError(f"{field} {issue}", field=field, issue=issue)

@@ -4,52 +4,33 @@ The Neo dialect's part of the OpenAPI document: its operations, by method and pa
 Limits are taken from the modules that enforce them, so that the description cannot drift from what is checked.
 """
 
-from typing import Any
-
-from services.api.dialects.neo import bodies, queries
+from services.api.dialects.neo import bodies
+from services.api.dialects.neo.schema import (
+    MOMENT,
+    STRINGS,
+    TEXT,
+    Object,
+    an_object,
+    body,
+    envelope,
+    operation,
+    or_null,
+    paging,
+    query,
+    ref,
+)
 from shared.domain.function import Convention
 from shared.domain.runtime import offered
 
-Object = dict[str, Any]
-
 _RUNTIMES = list(offered(Convention.NEO))
-_MEDIA = "application/json"
-_SECURITY: list[dict[str, list[str]]] = [{"ApiKey": []}, {"ApiKeyAsBearer": []}]
 
-
-def _ref(name: str) -> Object:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Object, required: tuple[str, ...] | None = None) -> Object:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties if required is None else required),
-    }
-
-
-def _or_null(kind: str, **more: Any) -> Object:
-    return {"type": [kind, "null"], **more}
-
-
-def _envelope(data: Object, *, paged: bool = False) -> Object:
-    properties = {"success": {"const": True}, "data": data}
-    if paged:
-        properties["pagination"] = _ref("NeoPagination")
-    return _object(properties)
-
-
-_TEXT: Object = {"type": "string"}
-_MOMENT: Object = {"type": "string", "format": "date-time"}
-_STRINGS: Object = {"type": "array", "items": _TEXT}
 _VARIABLES: Object = {
     "type": "object",
-    "additionalProperties": _TEXT,
+    "additionalProperties": TEXT,
     "maxProperties": bodies.MAX_VARIABLES,
     "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
 }
-_SECRETS: Object = {**_STRINGS, "maxItems": bodies.MAX_SECRETS, "description": "Names of secrets to grant."}
+_SECRETS: Object = {**STRINGS, "maxItems": bodies.MAX_SECRETS, "description": "Names of secrets to grant."}
 
 _WRITABLE: Object = {
     "name": {"type": "string", "pattern": f"^{bodies.NAME.pattern}$"},
@@ -77,52 +58,52 @@ _WRITABLE: Object = {
     },
 }
 _LISTED: Object = {
-    "id": _TEXT,
-    "name": _TEXT,
-    "description": _TEXT,
-    "runtime": _TEXT,
+    "id": TEXT,
+    "name": TEXT,
+    "description": TEXT,
+    "runtime": TEXT,
     "status": {"type": "string", "enum": ["active", "inactive"]},
-    "createdAt": _MOMENT,
-    "updatedAt": _MOMENT,
-    "tags": _STRINGS,
+    "createdAt": MOMENT,
+    "updatedAt": MOMENT,
+    "tags": STRINGS,
 }
 _FUNCTION: Object = {
     **_LISTED,
     "timeout": {"type": "integer"},
     "environment": _VARIABLES,
     "secrets": _SECRETS,
-    "code": _or_null("string", description="Null for a function that was uploaded as a package."),
+    "code": or_null("string", description="Null for a function that was uploaded as a package."),
 }
 _EXECUTION: Object = {
-    "id": _TEXT,
+    "id": TEXT,
     "status": {"type": "string", "enum": ["running", "completed", "failed"]},
-    "startedAt": _MOMENT,
-    "completedAt": _or_null("string", format="date-time"),
-    "duration": _or_null("integer", description="Milliseconds."),
+    "startedAt": MOMENT,
+    "completedAt": or_null("string", format="date-time"),
+    "duration": or_null("integer", description="Milliseconds."),
     "params": {"type": "object"},
     "hasResult": {"type": "boolean"},
     "hasError": {"type": "boolean"},
 }
-_STATS: Object = _object(
+_STATS: Object = an_object(
     {
-        "invocations": _object({name: {"type": "integer"} for name in ("total", "success", "failed", "last24Hours")}),
+        "invocations": an_object({name: {"type": "integer"} for name in ("total", "success", "failed", "last24Hours")}),
         "averageExecutionTime": {"type": "integer", "description": "Milliseconds."},
-        "lastInvocation": _or_null("string", format="date-time"),
+        "lastInvocation": or_null("string", format="date-time"),
     }
 )
-_RUN_ERROR: Object = {"name": _TEXT, "message": _TEXT, "stack": _TEXT}
+_RUN_ERROR: Object = {"name": TEXT, "message": TEXT, "stack": TEXT}
 _WITHOUT_CODE = tuple(name for name in _FUNCTION if name != "code")
 
 SCHEMAS: Object = {
-    "NeoError": _object(
+    "NeoError": an_object(
         {
             "success": {"const": False},
-            "error": _object(
-                {"code": _TEXT, "message": _TEXT, "details": {"type": "object"}}, required=("code", "message")
+            "error": an_object(
+                {"code": TEXT, "message": TEXT, "details": {"type": "object"}}, required=("code", "message")
             ),
         }
     ),
-    "NeoPagination": _object(
+    "NeoPagination": an_object(
         {
             "total": {"type": "integer"},
             "limit": {"type": "integer"},
@@ -130,29 +111,29 @@ SCHEMAS: Object = {
             "hasMore": {"type": "boolean"},
         }
     ),
-    "NeoNewFunction": _object(_WRITABLE, required=("name", "code", "runtime")),
+    "NeoNewFunction": an_object(_WRITABLE, required=("name", "code", "runtime")),
     "NeoFunctionPatch": {
-        **_object({**_WRITABLE, "status": _LISTED["status"]}, required=()),
+        **an_object({**_WRITABLE, "status": _LISTED["status"]}, required=()),
         "minProperties": 1,
     },
-    "NeoListedFunction": _object({**_LISTED, "lastInvocation": _or_null("string", format="date-time")}),
-    "NeoFunction": _object(_FUNCTION),
-    "NeoFunctionDetails": _object({**_FUNCTION, "stats": _STATS}, required=(*_WITHOUT_CODE, "stats")),
-    "NeoExecution": _object(_EXECUTION),
-    "NeoExecutionDetails": _object(
+    "NeoListedFunction": an_object({**_LISTED, "lastInvocation": or_null("string", format="date-time")}),
+    "NeoFunction": an_object(_FUNCTION),
+    "NeoFunctionDetails": an_object({**_FUNCTION, "stats": _STATS}, required=(*_WITHOUT_CODE, "stats")),
+    "NeoExecution": an_object(_EXECUTION),
+    "NeoExecutionDetails": an_object(
         {
             **_EXECUTION,
-            "functionId": _TEXT,
+            "functionId": TEXT,
             "result": {"description": "Any JSON; only of a completed execution."},
-            "error": _object(_RUN_ERROR),
+            "error": an_object(_RUN_ERROR),
             "logs": {
                 "type": "array",
-                "items": _object({"timestamp": _MOMENT, "level": _TEXT, "message": _TEXT}),
+                "items": an_object({"timestamp": MOMENT, "level": TEXT, "message": TEXT}),
             },
         },
         required=(*_EXECUTION, "functionId", "logs"),
     ),
-    "NeoInvocation": _object(
+    "NeoInvocation": an_object(
         {"params": {"type": "object"}, "async": {"type": "boolean", "default": False}}, required=()
     ),
 }
@@ -161,49 +142,11 @@ SECURITY: Object = {
     "ApiKeyAsBearer": {"type": "http", "scheme": "bearer", "description": "The API key as a bearer token."},
 }
 
-_ERRORS: Object = {
-    "400": "The request is malformed or a field is wrong.",
-    "401": "No API key, or one that is not valid.",
-    "403": "The key lacks a permission.",
-    "404": "No such function or execution.",
-    "503": "The platform cannot take this now.",
-}
-
-
-def _query(name: str, schema: Object, text: str = "") -> Object:
-    parameter = {"name": name, "in": "query", "required": False, "schema": schema}
-    return {**parameter, "description": text} if text else parameter
-
-
-def _operation(name: str, summary: str, answer: Object, *, status: str = "200", **more: Any) -> Object:
-    failures = {
-        code: {"description": text, "content": {_MEDIA: {"schema": _ref("NeoError")}}} for code, text in _ERRORS.items()
-    }
-    return {
-        "operationId": name,
-        "summary": summary,
-        "security": _SECURITY,
-        "responses": {status: {"description": "Done.", "content": {_MEDIA: {"schema": answer}}}, **failures},
-        **more,
-    }
-
-
-def _body(schema: Object, *, required: bool = True) -> Object:
-    return {"required": required, "content": {_MEDIA: {"schema": schema}}}
-
-
-_PAGE = [
-    _query(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": queries.MAX_LIMIT, "default": queries.DEFAULT_LIMIT},
-    ),
-    _query("offset", {"type": "integer", "minimum": 0, "default": 0}),
-]
 _FUNCTIONS = "/v1/functions"
 _ONE = _FUNCTIONS + "/{functionId}"
-_INVOKED = _object(
+_INVOKED = an_object(
     {
-        "execution": _object(
+        "execution": an_object(
             {name: _EXECUTION[name] for name in ("id", "status", "startedAt", "completedAt", "duration")},
             required=("id", "status", "startedAt"),
         ),
@@ -214,51 +157,51 @@ _INVOKED = _object(
 
 OPERATIONS: dict[tuple[str, str], Object] = {
     ("GET", "/v1/health"): {
-        **_operation("neoHealth", "Tell how the service is", _envelope({"type": "object"})),
+        **operation("neoHealth", "Tell how the service is", envelope({"type": "object"})),
         "security": [],
     },
-    ("GET", _FUNCTIONS): _operation(
+    ("GET", _FUNCTIONS): operation(
         "neoListFunctions",
         "List functions",
-        _envelope({"type": "array", "items": _ref("NeoListedFunction")}, paged=True),
+        envelope({"type": "array", "items": ref("NeoListedFunction")}, paged=True),
         parameters=[
-            *_PAGE,
-            _query("tag", _TEXT, "One tag, matched exactly."),
-            _query("runtime", {"type": "string", "enum": _RUNTIMES}),
-            _query("status", _LISTED["status"]),
-            _query("sort", {"type": "string", "enum": ["createdAt", "name", "updatedAt"], "default": "createdAt"}),
-            _query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}),
+            *paging(),
+            query("tag", TEXT, "One tag, matched exactly."),
+            query("runtime", {"type": "string", "enum": _RUNTIMES}),
+            query("status", _LISTED["status"]),
+            query("sort", {"type": "string", "enum": ["createdAt", "name", "updatedAt"], "default": "createdAt"}),
+            query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}),
         ],
     ),
-    ("POST", _FUNCTIONS): _operation(
+    ("POST", _FUNCTIONS): operation(
         "neoCreateFunction",
         "Create a function",
-        _envelope(_ref("NeoFunction")),
+        envelope(ref("NeoFunction")),
         status="201",
-        requestBody=_body(_ref("NeoNewFunction")),
+        requestBody=body(ref("NeoNewFunction")),
     ),
-    ("GET", _ONE): _operation(
+    ("GET", _ONE): operation(
         "neoGetFunction",
         "Read a function, by id or by name",
-        _envelope(_ref("NeoFunctionDetails")),
-        parameters=[_query("include_code", {"type": "boolean", "default": False})],
+        envelope(ref("NeoFunctionDetails")),
+        parameters=[query("include_code", {"type": "boolean", "default": False})],
     ),
-    ("PUT", _ONE): _operation(
+    ("PUT", _ONE): operation(
         "neoUpdateFunction",
         "Change a function; fields left out stay",
-        _envelope(_ref("NeoFunction")),
-        requestBody=_body(_ref("NeoFunctionPatch")),
+        envelope(ref("NeoFunction")),
+        requestBody=body(ref("NeoFunctionPatch")),
     ),
-    ("DELETE", _ONE): _operation(
+    ("DELETE", _ONE): operation(
         "neoDeleteFunction",
         "Delete a function",
-        _envelope(_object({"id": _TEXT, "deleted": {"const": True}})),
+        envelope(an_object({"id": TEXT, "deleted": {"const": True}})),
     ),
-    ("POST", _ONE + "/invoke"): _operation(
+    ("POST", _ONE + "/invoke"): operation(
         "neoInvokeFunction",
         "Run a function; 202 when asynchronous, 500 `execution_error` when a synchronous run fails",
-        _envelope(_INVOKED),
-        requestBody=_body(_ref("NeoInvocation"), required=False),
+        envelope(_INVOKED),
+        requestBody=body(ref("NeoInvocation"), required=False),
         parameters=[
             {
                 "name": "Idempotency-Key",
@@ -269,34 +212,34 @@ OPERATIONS: dict[tuple[str, str], Object] = {
             }
         ],
     ),
-    ("GET", _ONE + "/executions"): _operation(
+    ("GET", _ONE + "/executions"): operation(
         "neoListExecutions",
         "List executions, newest first",
-        _envelope({"type": "array", "items": _ref("NeoExecution")}, paged=True),
+        envelope({"type": "array", "items": ref("NeoExecution")}, paged=True),
         parameters=[
-            *_PAGE,
-            _query("status", _EXECUTION["status"]),
-            _query("start_date", _TEXT, "ISO 8601; included."),
-            _query("end_date", _TEXT, "ISO 8601; included."),
+            *paging(),
+            query("status", _EXECUTION["status"]),
+            query("start_date", TEXT, "ISO 8601; included."),
+            query("end_date", TEXT, "ISO 8601; included."),
         ],
     ),
-    ("GET", _ONE + "/executions/{executionId}"): _operation(
-        "neoGetExecution", "Read an execution with its logs", _envelope(_ref("NeoExecutionDetails"))
+    ("GET", _ONE + "/executions/{executionId}"): operation(
+        "neoGetExecution", "Read an execution with its logs", envelope(ref("NeoExecutionDetails"))
     ),
-    ("GET", _ONE + "/environment"): _operation(
-        "neoGetEnvironment", "Read the environment variables", _envelope(_object({"environment": _VARIABLES}))
+    ("GET", _ONE + "/environment"): operation(
+        "neoGetEnvironment", "Read the environment variables", envelope(an_object({"environment": _VARIABLES}))
     ),
-    ("PUT", _ONE + "/environment"): _operation(
+    ("PUT", _ONE + "/environment"): operation(
         "neoPutEnvironment",
         "Replace the environment variables",
-        _envelope(_object({"environment": _VARIABLES})),
-        requestBody=_body(_object({"environment": _VARIABLES})),
+        envelope(an_object({"environment": _VARIABLES})),
+        requestBody=body(an_object({"environment": _VARIABLES})),
     ),
-    ("PUT", _ONE + "/secrets"): _operation(
+    ("PUT", _ONE + "/secrets"): operation(
         "neoPutSecrets",
         "Replace the grants of secrets",
-        _envelope(_object({"secrets": _SECRETS})),
-        requestBody=_body(_object({"secrets": _SECRETS})),
+        envelope(an_object({"secrets": _SECRETS})),
+        requestBody=body(an_object({"secrets": _SECRETS})),
     ),
 }
 _invoke_responses = OPERATIONS["POST", _ONE + "/invoke"]["responses"]

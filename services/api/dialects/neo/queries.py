@@ -21,10 +21,10 @@ _TRUE, _FALSE = ("true", "1"), ("false", "0")
 Query = Mapping[str, str]
 
 
-def page(query: Query) -> tuple[int, int]:
+def page(query: Query, default_limit: int = DEFAULT_LIMIT) -> tuple[int, int]:
     """Return limit and offset."""
     return (
-        _whole(query, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT),
+        _whole(query, "limit", default_limit, 1, MAX_LIMIT),
         _whole(query, "offset", 0, 0, _MAX_OFFSET),
     )
 
