@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import asyncpg
 
+from shared.crypto.receipts import code_hash
 from shared.database.functions import FunctionSettings, find_function, settings_assignments
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.text import storable, storable_or_none
@@ -337,11 +338,12 @@ async def _insert_version(
 ) -> str:
     spec = deployment.spec
     version_id = new_record_id()
+    text = storable_or_none(source)
     await connection.execute(
         """
         INSERT INTO function_versions (id, function_id, number, runtime, convention, handler, timeout_s, memory_mb,
-                                       tmp_mb, environment, secrets, package_sha256, source)
-        SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+                                       tmp_mb, environment, secrets, package_sha256, source, code_hash)
+        SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
         FROM function_versions WHERE function_id = $2
         """,
         version_id,
@@ -355,7 +357,8 @@ async def _insert_version(
         dict(spec.environment),
         [storable(name) for name in spec.secrets],
         package_sha256,
-        storable_or_none(source),
+        text,
+        code_hash(text, package_sha256),
     )
     return version_id
 

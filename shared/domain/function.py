@@ -69,6 +69,8 @@ class FunctionVersion:
     number: int
     spec: VersionSpec
     package_sha256: str
+    code_hash: str
+    """What receipts call the code by: see ``shared.crypto.receipts.code_hash``."""
     created_at: datetime
 
 

@@ -8,6 +8,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from shared.crypto.receipts import code_hash
 from shared.database import migrate
 from shared.domain.errors import UnavailableError
 from shared.domain.execution import ExecutionStatus
@@ -160,3 +161,30 @@ async def test_the_database_knows_the_same_words_as_the_code(
 @pytest.mark.parametrize(("table", "enumeration"), [(EXECUTION, ExecutionStatus), (FUNCTION, FunctionStatus)])
 def test_the_tables_of_states_and_the_enumerations_agree(table: Table, enumeration: type[ExecutionStatus]) -> None:
     assert {state for state, _ in table} | set(table.values()) == set(enumeration)
+
+
+async def test_versions_made_before_receipts_get_the_hash_that_receipts_use(empty_database_url: str) -> None:
+    sources = ["", 'a "quoted" \\ / text', "".join(map(chr, range(1, 0x2FF))), "\u2028 \N{GRINNING FACE}\n", None]
+    await asyncio.to_thread(migrate.upgrade, empty_database_url, "0001")
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute("SET session_replication_role = replica")  # versions of no function will do
+        for number, source in enumerate(sources):
+            await connection.execute(
+                """
+                INSERT INTO function_versions (id, function_id, number, runtime, convention, handler, timeout_s,
+                                               memory_mb, tmp_mb, environment, package_sha256, source)
+                VALUES ($1, 'f', $2, 'node18', 'neo', '', 1, 128, 512, '{}', $3, $4)
+                """,
+                str(number),
+                number,
+                "ab" * 32,
+                source,
+            )
+
+        await asyncio.to_thread(migrate.upgrade, empty_database_url, "0002")
+
+        rows = await connection.fetch("SELECT code_hash FROM function_versions ORDER BY number")
+    finally:
+        await connection.close()
+    assert [row["code_hash"] for row in rows] == [code_hash(source, "ab" * 32) for source in sources]

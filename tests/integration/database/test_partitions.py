@@ -71,7 +71,7 @@ async def test_a_lock_that_somebody_keeps_does_not_hold_the_maker_for_ever(
 async def test_a_broken_constraint_is_not_taken_for_a_missing_partition(db: Database) -> None:
     with pytest.raises(asyncpg.CheckViolationError) as caught:
         await db.execute(
-            "INSERT INTO function_versions SELECT 'x', 'f', 1, '', 'none', '', 1, 1, 1, '{}', '{}', '', ''"
+            "INSERT INTO function_versions SELECT 'x', 'f', 1, '', 'none', '', 1, 1, 1, '{}', '{}', '', '', now(), ''"
         )
 
     assert not partitions.is_partition_missing(caught.value)

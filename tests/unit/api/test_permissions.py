@@ -73,7 +73,7 @@ def function(mode: PermissionMode = PermissionMode.PERMISSION_REQUIRED) -> Funct
         revision=1,
         created_at=moment,
         updated_at=moment,
-        version=FunctionVersion(id="v", number=1, spec=spec, package_sha256="0" * 64, created_at=moment),
+        version=FunctionVersion(id="v", number=1, spec=spec, package_sha256="0" * 64, code_hash="", created_at=moment),
     )
 
 

@@ -45,6 +45,15 @@ CREATE TABLE signing_keys (
 -- The newest that is not retired signs; there is only one, whoever makes it first.
 CREATE UNIQUE INDEX signing_keys_one_active ON signing_keys ((true)) WHERE retired_at IS NULL;
 
+-- What a receipt calls a version's code by (shared/crypto/receipts.py, code_hash): for a text, PostgreSQL writes the same
+-- JSON as RFC 8785.
+ALTER TABLE function_versions ADD COLUMN code_hash text COLLATE "C";
+
+UPDATE function_versions
+SET code_hash = encode(sha256(convert_to(to_json(coalesce(source, package_sha256))::text, 'UTF8')), 'hex');
+
+ALTER TABLE function_versions ALTER COLUMN code_hash SET NOT NULL;
+
 ALTER TABLE executions ADD COLUMN receipt text;
 
 -- Ended without a run, so nobody has signed what came of it yet.
