@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
+from services.api.access.rate_limit import RateLimits
 from services.api.deployments import DeploymentWaiters
 from services.api.dialects.dialect import Dialect
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
@@ -94,6 +96,8 @@ async def _platform(settings: Settings, ports: Ports, stack: AsyncExitStack) -> 
         deployments=DeploymentWaiters(),
         packages=ports.packages,
         credentials=CredentialCache(),
+        rate_limits=RateLimits(settings.rate_limit),
+        addresses=Addresses(settings.rate_limit.trusted_proxies),
         accept=accept,
         dispatcher=Dispatcher(ports.db, ports.bus),
         limits=limits(settings),

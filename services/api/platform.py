@@ -7,7 +7,9 @@ nothing is opened here; ``app.py`` opens and closes it all.
 
 from dataclasses import dataclass
 
+from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
+from services.api.access.rate_limit import RateLimits
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
 from shared.bus.bus import Bus
@@ -47,6 +49,8 @@ class Platform:
     deployments: DeploymentWaiters
     packages: PackageStore
     credentials: CredentialCache
+    rate_limits: RateLimits
+    addresses: Addresses
     accept: GroupCommit[NewExecution, AcceptedExecution]
     dispatcher: Dispatcher
     limits: Limits

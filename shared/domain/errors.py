@@ -34,6 +34,8 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``TimeLimitTooLongError``      function.time_limit_too_long
 ├── ``NoLogsError``                logs.none
 ├── ``ThrottledError``             invocation.throttled
+├── ``RateLimitedError``           access.rate_limited        too many requests of a caller
+├── ``TooManyFailedLoginsError``   access.too_many_failed_logins
 ├── ``UnavailableError``           platform.unavailable       no invoker, queue full, shutting down
 ├── ``StartFailedError``           invocation.start_failed    the run could not be started
 ├── ``DeadlineExceededError``      invocation.deadline        no answer from an invoker in time
@@ -319,6 +321,18 @@ class ThrottledError(PlatformError):
     """Too many runs of this function at once (``limit``)."""
 
     code, kind = "invocation.throttled", Kind.THROTTLED
+
+
+class RateLimitedError(PlatformError):
+    """The caller sent more than ``limit`` requests a minute; may go on in ``reset_in_seconds``."""
+
+    code, kind = "access.rate_limited", Kind.THROTTLED
+
+
+class TooManyFailedLoginsError(PlatformError):
+    """Too many wrong passwords for one user from one address; may go on in ``reset_in_seconds``."""
+
+    code, kind = "access.too_many_failed_logins", Kind.THROTTLED
 
 
 class UnavailableError(PlatformError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.crypto.master_keys import parse_master_keys
+from shared.process.rate_limit_settings import RateLimitSettings
 from shared.process.variables import (
     Secret,
     SecretUrl,
@@ -44,6 +45,7 @@ __all__ = [
     "LogSettings",
     "MasterKeySettings",
     "PackageStoreSettings",
+    "RateLimitSettings",
     "RetentionSettings",
     "Secret",
     "SecretUrl",
@@ -322,6 +324,7 @@ class Settings:
     admin: AdminSettings = block(AdminSettings)
     engine: EngineSettings = block(EngineSettings)
     api: ApiSettings = block(ApiSettings)
+    rate_limit: RateLimitSettings = block(RateLimitSettings)
     retention: RetentionSettings = block(RetentionSettings)
     stop: StopSettings = block(StopSettings)
 

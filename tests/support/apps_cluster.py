@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.database.execution_records import LedgerRow, ledger
 from shared.database.pool import Database
-from tests.support.platform import CREDENTIALS, START_S, Platform, spawn, start_service
+from tests.support.platform import CREDENTIALS, START_S, UNLIMITED, Platform, spawn, start_service
 
 QUIET = {"TIDEMILL_STEM_CELLS_NODE": "1", "TIDEMILL_STEM_CELLS_PYTHON": "0", "TIDEMILL_DRAIN_S": "20"}
 
@@ -54,6 +54,7 @@ def cluster(
     """Migrate the database and start the services on it."""
     shared = {
         **CREDENTIALS,
+        **UNLIMITED,
         **QUIET,
         "TIDEMILL_AMQP_URL": amqp_url,
         "TIDEMILL_DATABASE_URL": database_url,

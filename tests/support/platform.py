@@ -33,6 +33,9 @@ CREDENTIALS = {
     "TIDEMILL_OAUTH_CLIENT_ID": CLIENT_ID,
 }
 
+UNLIMITED = {"TIDEMILL_RATE_LIMIT": "off"}
+"""Tests share an address and a key, and send more than one caller may."""
+
 
 @dataclass(kw_only=True)
 class Process:
@@ -140,7 +143,7 @@ def all_in_one(directory: Path, environ: Mapping[str, str] | None = None) -> Ite
     process = spawn(
         "tidemill",
         ["services", "up", "--port", str(port), "--data-dir", str(directory / "data")],
-        {**CREDENTIALS, **(environ or {})},
+        {**CREDENTIALS, **UNLIMITED, **(environ or {})},
         directory,
     )
     process.address = f"http://localhost:{port}"
@@ -159,6 +162,7 @@ def separate(
     """Run the four services as processes of their own."""
     shared = {
         **CREDENTIALS,
+        **UNLIMITED,
         "TIDEMILL_AMQP_URL": amqp_url,
         "TIDEMILL_DATABASE_URL": database_url,
         **(environ or {}),

@@ -3,12 +3,13 @@ Issuing access and refresh tokens to users of OAuth applications.
 
 An access token lives for minutes; a refresh token gets a new pair once, and is used up by it. Both are random
 and kept only as digests. Whoever fails is told which part failed, except that an unknown user and a wrong
-password are one failure and take the same time.
+password are one failure and take the same time. Who fails too often has to wait.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from services.api.access.rate_limit import FailedLogins
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.crypto.tokens import new_token, same, sha256_hex
@@ -54,31 +55,43 @@ class IssuedTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenDesk:
-    """What issuing needs besides the platform: the bounded place for password hashing, and the lifetimes."""
+    """What issuing needs besides the platform: a bounded place for password hashing, who failed, the lifetimes."""
 
     passwords: PasswordDesk
+    failures: FailedLogins
     lifetimes: TokenLifetimes
 
 
-async def issue_by_password(
-    platform: Platform, desk: TokenDesk, client: Client, email: str, password: str
-) -> IssuedTokens:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who somebody says they are, how they prove it, and the address they say it from."""
+
+    email: str
+    password: str = field(repr=False)
+    address: str
+
+
+async def issue_by_password(platform: Platform, desk: TokenDesk, client: Client, login: Login) -> IssuedTokens:
     """
     Give tokens to a user who knows their password.
 
     Raises:
         UnknownClientError, WrongClientSecretError: the application is not who it says.
+        TooManyFailedLoginsError: wrong passwords came too often for this user from this address.
         WrongPasswordError: no user of the application's account has that email and password.
         UnavailableError: too many logins at once.
     """
     application = await _application(platform, client)
-    user = await access.find_user_by_email(platform.db, email)
+    desk.failures.check(login.address, login.email)
+    user = await access.find_user_by_email(platform.db, login.email)
     if user is not None and user.account_id != application.account_id:
         user = None
     known_hash = user.password_hash if user is not None else None
-    fits = len(password) <= _LONGEST_CREDENTIAL and await desk.passwords.verify(password, known_hash)
+    fits = len(login.password) <= _LONGEST_CREDENTIAL and await desk.passwords.verify(login.password, known_hash)
     if user is None or not fits:
+        desk.failures.failed(login.address, login.email)
         raise WrongPasswordError("The username or the password is wrong.")
+    desk.failures.succeeded(login.address, login.email)
     return await _issue(platform, desk.lifetimes, user.id, application)
 
 

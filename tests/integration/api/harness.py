@@ -123,7 +123,7 @@ class Running:
 @asynccontextmanager
 async def running(database_url: str, **variables: str) -> AsyncIterator[Running]:
     """Run an api with its stand-ins; ``variables`` are settings."""
-    settings = load_settings({"TIDEMILL_PORT": "0", **variables})
+    settings = load_settings({"TIDEMILL_PORT": "0", "TIDEMILL_RATE_LIMIT": "off", **variables})
     script = Script()
     async with AsyncExitStack() as stack:
         supervisor = await stack.enter_async_context(Supervisor())

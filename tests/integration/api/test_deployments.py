@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from services.api.access.addresses import Addresses
 from services.api.access.authentication import identify_key
 from services.api.access.credentials import CredentialCache
+from services.api.access.rate_limit import RateLimits
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
 from services.api.operations.create_function import NewFunction, Upload, create_function
@@ -63,6 +65,8 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         deployments=DeploymentWaiters(),
         packages=ports.packages,
         credentials=CredentialCache(),
+        rate_limits=RateLimits(load_settings({}).rate_limit),
+        addresses=Addresses(),
         accept=accept,
         dispatcher=Dispatcher(ports.db, ports.bus),
         limits=Limits(deployment_s=0.5),

@@ -127,7 +127,7 @@ async def horizon(database_url: str) -> AsyncIterator[Horizon]:
         await bus.start()
         stack.push_async_callback(bus.close)
         supervisor = await stack.enter_async_context(Supervisor())
-        settings = load_settings({"TIDEMILL_PORT": "0"})
+        settings = load_settings({"TIDEMILL_PORT": "0", "TIDEMILL_RATE_LIMIT": "off"})
         ports = Ports(
             replica_id=new_replica_id("test"),
             db=db,

@@ -81,6 +81,19 @@ async def test_2_a_body_that_is_absent_or_malformed_is_an_invalid_request(horizo
     assert oauth_error(malformed) == (400, "invalid_request", 22)
 
 
+async def test_after_ten_wrong_passwords_a_user_is_not_tried_from_there_for_a_while(horizon: Horizon) -> None:
+    for _ in range(10):
+        assert oauth_error(await ask(horizon, {**LOGIN, "password": "x" * 5000})) == (400, "invalid_grant", 106)
+
+    frozen = await ask(horizon, LOGIN)
+
+    assert oauth_error(frozen) == (429, "invalid_grant", 212)
+    assert frozen.json()["exh_error"]["name"] == "LOGIN_FREEZE_EXCEPTION"
+    assert 1 <= int(frozen.headers["Retry-After"]) <= 60
+    other = await ask(horizon, {**LOGIN, "username": "nobody@example.com"})
+    assert oauth_error(other) == (400, "invalid_grant", 106)
+
+
 async def test_a_form_body_is_taken_too(horizon: Horizon) -> None:
     answer = await horizon.anonymous.post(TOKENS, data=LOGIN)
 

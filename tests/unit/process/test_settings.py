@@ -56,6 +56,9 @@ def test_an_empty_variable_is_never_a_silent_default(name: str) -> None:
         ({"TIDEMILL_MIN_SANDBOX": "none"}, "TIDEMILL_TRUSTED_CODE"),
         ({"TIDEMILL_MAX_WORKERS": "4", "TIDEMILL_MAX_WORKERS_PER_FUNCTION": "5"}, "TIDEMILL_MAX_WORKERS=4"),
         ({"TIDEMILL_S3_ENDPOINT": "http://127.0.0.1:9000"}, "TIDEMILL_S3_URL"),
+        ({"TIDEMILL_RATE_LIMIT_KEY_BURST": "16"}, "TIDEMILL_RATE_LIMIT_KEY=1000 a minute: expected 17 "),
+        ({"TIDEMILL_RATE_LIMIT_ADDRESS_BURST": "101"}, "to 100"),
+        ({"TIDEMILL_TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.0/8"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(environ: dict[str, str], word: str) -> None:

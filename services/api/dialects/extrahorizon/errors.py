@@ -20,7 +20,7 @@ TOKEN_PATH = "/auth/v2/oauth2/tokens"  # noqa: S105 - a path, not a secret
 API_PATH = "/tasks/v1/api/"
 
 RUNTIME_ERROR_MESSAGE = "Invoking the Lambda function resulted in a runtime error."
-_RETRY_AFTER_S = "1"
+_RETRY_AFTER_S = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ _BY_CODE = {
     "function.time_limit_too_long": Rendering(400, 1411, "TIME_LIMIT_EXCEEDS_API_FUNCTION_MAXIMUM_EXCEPTION"),
     "logs.none": Rendering(400, 1413, "NO_API_REQUEST_LOGS_FOUND"),
     "invocation.throttled": _THROTTLED,
+    "access.rate_limited": _THROTTLED,
+    "access.too_many_failed_logins": Rendering(429, 212, "LOGIN_FREEZE_EXCEPTION"),
     "platform.unavailable": _UNREACHABLE,
     "invocation.start_failed": _INVOCATION,
     "invocation.deadline": _INVOCATION,
@@ -114,7 +116,9 @@ _OAUTH_ERRORS = {
     123: "invalid_client",
     124: "invalid_client",
     126: "invalid_client",
+    212: "invalid_grant",
 }
+_TOO_MANY = 429
 
 
 def rendering_of(error: PlatformError, path: str = "") -> Rendering:
@@ -148,8 +152,8 @@ def error_response(error: PlatformError, path: str) -> web.Response:
         response = _oauth_error(error, rendering)
     else:
         response = _answer(rendering.status, _envelope(rendering, error.message))
-    if error.kind is Kind.UNAVAILABLE:
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+    if error.kind is Kind.UNAVAILABLE or response.status == _TOO_MANY:
+        response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
     return response
 
 
@@ -176,8 +180,8 @@ def _oauth_error(error: PlatformError, rendering: Rendering) -> web.Response:
     kind = _OAUTH_ERRORS.get(rendering.number)
     if kind is None:
         return _answer(rendering.status, _envelope(rendering, error.message))
-    # A wrong password is a 401 elsewhere; OAuth2 wants every bad grant to be a 400.
-    status = 400 if kind == "invalid_grant" else rendering.status
+    # A wrong password is a 401 elsewhere; OAuth2 wants every bad grant to be a 400. One we did not look at is none.
+    status = 400 if kind == "invalid_grant" and rendering.status != _TOO_MANY else rendering.status
     return _oauth_answer(status, kind, rendering, error.message)
 
 

@@ -13,10 +13,18 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from services.api.access.addresses import FORWARDED_FOR
 from services.api.dialects.extrahorizon.bodies import read_object, require, text
 from services.api.dialects.extrahorizon.errors import unsupported_grant
 from services.api.http import json_response, read_body
-from services.api.operations.issue_tokens import Client, IssuedTokens, TokenDesk, issue_by_password, issue_by_refresh
+from services.api.operations.issue_tokens import (
+    Client,
+    IssuedTokens,
+    Login,
+    TokenDesk,
+    issue_by_password,
+    issue_by_refresh,
+)
 from services.api.platform import Platform
 from shared.domain.errors import EmptyBodyError, MissingClientError, WrongClientSecretError
 
@@ -36,8 +44,12 @@ async def tokens(
     match grant_type:
         case "password":
             require(data, "username", "password")
-            username, password = text("username", data["username"]), text("password", data["password"])
-            issued = await issue_by_password(platform, desk, client, username, password)
+            login = Login(
+                email=text("username", data["username"]),
+                password=text("password", data["password"]),
+                address=platform.addresses.of(request.remote, request.headers.getall(FORWARDED_FOR, ())),
+            )
+            issued = await issue_by_password(platform, desk, client, login)
         case "refresh_token":
             require(data, "refresh_token")
             issued = await issue_by_refresh(platform, desk, client, text("refresh_token", data["refresh_token"]))

@@ -10,6 +10,7 @@ from functools import partial
 
 from aiohttp import web
 
+from services.api.access.rate_limit import FailedLogins
 from services.api.dialects.dialect import Json, Route
 from services.api.dialects.extrahorizon import api_functions, api_requests, errors, functions, oauth, users
 from services.api.dialects.extrahorizon.description import (
@@ -44,7 +45,9 @@ class ExtraHorizonDialect:
 
     def __init__(self, platform: Platform, lifetimes: TokenLifetimes | None = None) -> None:
         self._platform = platform
-        self._desk = TokenDesk(passwords=PasswordDesk(), lifetimes=lifetimes or TokenLifetimes())
+        self._desk = TokenDesk(
+            passwords=PasswordDesk(), failures=FailedLogins(), lifetimes=lifetimes or TokenLifetimes()
+        )
 
     def routes(self) -> tuple[Route, ...]:
         """Return every route of the dialect."""

@@ -34,7 +34,7 @@ _BY_KIND: Mapping[Kind, tuple[int, str]] = {
     Kind.UNAVAILABLE: (503, "service_unavailable"),
     Kind.INTERNAL: (500, "internal_error"),
 }
-_RETRY_AFTER_S = "1"
+_RETRY_AFTER_S = 1
 _NOT_DETAILS = frozenset({"execution_id", "allow"})
 
 
@@ -45,6 +45,8 @@ def render(error: PlatformError) -> web.Response:
     details: dict[str, str | int] = {name: value for name, value in error.fields.items() if name not in _NOT_DETAILS}
     if code == "invalid_function_code":
         details = {"message": error.message, **details}
+    if error.kind is Kind.THROTTLED:
+        details.setdefault("reset_in_seconds", _RETRY_AFTER_S)
     if "execution_id" in error.fields:
         details["executionId"] = f"exec_{error.fields['execution_id']}"
     if details:
@@ -53,7 +55,7 @@ def render(error: PlatformError) -> web.Response:
     if "execution_id" in error.fields:
         response.headers[EXECUTION_ID] = str(details["executionId"])
     if error.kind in (Kind.THROTTLED, Kind.TIMEOUT, Kind.UNAVAILABLE):
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+        response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
     return response
 
 

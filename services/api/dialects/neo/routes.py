@@ -12,8 +12,9 @@ from aiohttp import web
 from services.api.dialects.dialect import Json, Route
 from services.api.dialects.neo import bodies, errors, queries, views
 from services.api.dialects.neo.answers import json_body, page, success
-from services.api.dialects.neo.callers import allowed
+from services.api.dialects.neo.callers import allowed, anybody
 from services.api.dialects.neo.description import OPERATIONS, SCHEMAS, SECURITY
+from services.api.dialects.neo.throttling import judge_refusal, tell, telling
 from services.api.http import read_body
 from services.api.operations import invoke, read_executions, read_functions
 from services.api.operations.create_function import create_function, require_quota
@@ -76,16 +77,22 @@ class NeoDialect:
             ("PUT", FUNCTION + "/environment", self.replace_environment),
             ("PUT", FUNCTION + "/secrets", self.replace_secrets),
         )
-        return tuple(
+        routes = (
             Route(methods=(method,), path=path, handler=handler, operation=OPERATIONS[method, path])
             for method, path, handler in table
         )
+        return tuple(telling(route) for route in routes)
 
-    def render_error(self, error: PlatformError, _request: web.BaseRequest, /) -> web.Response:
+    def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""
-        return errors.render(error)
+        if request.raw_path.startswith(self.prefixes):
+            error = judge_refusal(self._platform, request, error)
+        response = errors.render(error)
+        tell(request, response)
+        return response
 
-    async def show_health(self, _request: web.BaseRequest, _parameters: Parameters) -> web.Response:
+    async def show_health(self, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
+        anybody(self._platform, request)
         report = await self._health.health()
         return success({**report.body, "runtimes": list(offered(Convention.NEO))})
 

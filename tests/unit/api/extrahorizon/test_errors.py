@@ -24,6 +24,7 @@ PUBLISHED = {
     "access.forbidden": (401, 10),
     "access.unauthenticated": (401, 104),
     "access.wrong_password": (401, 106),
+    "access.too_many_failed_logins": (429, 212),
     "access.unknown_token": (401, 117),
     "access.expired_token": (401, 118),
     "package.invalid": (400, 1401),
@@ -58,7 +59,7 @@ def test_every_platform_error_has_words_of_its_own_here(code: str) -> None:
     assert code in errors._BY_CODE, "say how it is rendered"
     assert set(body) == {"code", "name", "message"}
     assert 400 <= response.status <= 503
-    assert ("Retry-After" in response.headers) is (response.status == 503)
+    assert ("Retry-After" in response.headers) is (response.status in {429, 503})
     assert body["message"] == "what happened"
     assert body["name"].isupper()
 
@@ -82,6 +83,7 @@ def test_an_error_this_table_does_not_know_is_rendered_by_its_kind() -> None:
         "request.empty_body",
         "request.missing_field",
         "access.wrong_password",
+        "access.too_many_failed_logins",
         "access.unknown_refresh_token",
         "access.expired_refresh_token",
         "access.unknown_client",
