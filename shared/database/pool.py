@@ -158,7 +158,7 @@ class Database:
     async def _release(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         # A connection that breaks on its way back is ended by the pool, which opens another when one is asked for.
         # What was done with it is done: that must not become an error of the statement.
-        with suppress(*_AWAY, asyncpg.InterfaceError, TimeoutError):
+        with suppress(*_AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError):
             await self.pool.release(connection, timeout=_CLOSE_S)
 
 
@@ -175,6 +175,9 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 def _is_away(error: Exception) -> bool:
     if isinstance(error, _AWAY):
+        return True
+    # A server that ends its session while a statement is being sent: asyncpg does not know where it stands any more.
+    if isinstance(error, asyncpg.InternalClientError):
         return True
     # asyncpg says both "the pool is closed" and "wrong number of arguments" with this type: only one is an outage.
     return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)

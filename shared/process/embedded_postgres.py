@@ -44,6 +44,7 @@ _LONGEST_SOCKET_PATH = 107
 _LONGEST_LOG_BYTES = 4 << 20
 _INITDB_S = 120.0
 _START_S = 120.0
+_START_PAUSES_S = (0.1, 0.5, 2.0, 5.0)
 _POLL_S = 0.005
 _STOP_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0))
 _MOST_DEATHS, _DEATHS_WITHIN_S = 5, 60.0
@@ -191,13 +192,30 @@ class EmbeddedPostgres:
             )
 
     async def _launch(self) -> None:
-        """Start the server and wait until it answers."""
+        """
+        Start the server and wait until it answers.
+
+        Sessions of one that was killed hold its shared memory until they notice, and no other starts meanwhile.
+        """
+        for pause_s in (*_START_PAUSES_S, None):
+            child = self._child = self._spawn()
+            if await self._answers(child) or self._stopping:
+                return
+            said = f"PostgreSQL ended while starting ({child.returncode}): {self._last_words()}"
+            if pause_s is None:
+                raise PostgresError(said)
+            _log.warning("postgres_not_started", reason=said, retry_s=pause_s)
+            await asyncio.sleep(pause_s)
+            if self._stopping:
+                return
+
+    def _spawn(self) -> Child:
         options = dict(_OPTIONS)
         if not self._durable:
             options |= {"fsync": "off", "full_page_writes": "off"}
         output = self._open_log()
         try:
-            self._child = Child(
+            return Child(
                 [str(_binaries() / "postgres"), "-D", str(self._data), "-k", str(self._socket_directory)]
                 + [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")],
                 cwd=self._data,
@@ -211,9 +229,9 @@ class EmbeddedPostgres:
             raise self._unreachable(error) from error
         finally:
             os.close(output)
-        await self._answering(self._child)
 
-    async def _answering(self, child: Child) -> None:
+    async def _answers(self, child: Child) -> bool:
+        """Wait until the server answers; tell whether it does before it ends."""
         deadline = time.monotonic() + _START_S
         while not child.exited.is_set():
             try:
@@ -223,8 +241,8 @@ class EmbeddedPostgres:
                     raise PostgresError(f"PostgreSQL does not answer; its log is {self._log_file}") from None
                 await asyncio.sleep(_POLL_S)
             else:
-                return
-        raise PostgresError(f"PostgreSQL ended while starting ({child.returncode}): {self._last_words()}")
+                return True
+        return False
 
     def _choose_socket_directory(self) -> None:
         """In the data, unless the path is too long for a socket address."""

@@ -99,6 +99,33 @@ async def test_a_killed_server_is_started_again_with_every_committed_row(postgre
         assert await eventually(answers, within_s=20)
 
 
+async def test_a_session_that_outlives_its_killed_server_only_delays_the_next_start(postgres: EmbeddedPostgres) -> None:
+    dsn = await postgres.start()
+    first = postgres.pid
+    assert first is not None
+    # It looks up from its work only when it is done, and holds the server's shared memory until then.
+    busy = "SELECT count(*) FROM generate_series(1, 5000000)"
+    async with Supervisor() as supervisor:
+        supervisor.spawn("postgres", postgres.keep())
+        working = supervisor.spawn("busy", fetch(dsn, busy), critical=False)
+        await eventually(lambda: is_at_work(dsn))
+        os.kill(first, signal.SIGKILL)
+        await asyncio.wait([working])
+
+        async def answers() -> bool:
+            try:
+                return bool(await fetch(dsn, "SELECT 1") == 1)
+            except (OSError, asyncpg.CannotConnectNowError):
+                return False
+
+        assert await eventually(answers, within_s=20)
+    assert postgres.pid != first
+
+
+async def is_at_work(dsn: str) -> bool:
+    return bool(await fetch(dsn, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series(1, 5%'") > 1)
+
+
 async def test_a_server_that_dies_again_and_again_is_given_up(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
