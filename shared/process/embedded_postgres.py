@@ -198,16 +198,16 @@ class EmbeddedPostgres:
         Sessions of one that was killed hold its shared memory until they notice, and no other starts meanwhile.
         """
         for pause_s in (*_START_PAUSES_S, None):
+            if self._stopping:
+                return
             child = self._child = self._spawn()
-            if await self._answers(child) or self._stopping:
+            if await self._answers(child):
                 return
             said = f"PostgreSQL ended while starting ({child.returncode}): {self._last_words()}"
             if pause_s is None:
                 raise PostgresError(said)
             _log.warning("postgres_not_started", reason=said, retry_s=pause_s)
             await asyncio.sleep(pause_s)
-            if self._stopping:
-                return
 
     def _spawn(self) -> Child:
         options = dict(_OPTIONS)
