@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import orjson
 
+from services.invoker.host_services.errors import InvalidArgumentError
 from services.invoker.host_services.services import HostServices
 from services.invoker.sandbox.channel import Channel
 from services.invoker.sandbox.frames import Frame, ProtocolError, encode
@@ -52,7 +53,12 @@ class RunCalls:
             raise ProtocolError("a call of another run, or out of turn")
         if number > MOST_CALLS or len(frame.body) > CALL_BYTES or self._outstanding() >= AT_ONCE:
             raise ProtocolError("a call beyond the limits")
-        asked = orjson.loads(frame.body)
+        self._made = number
+        try:
+            asked = orjson.loads(frame.body)
+        except orjson.JSONDecodeError:  # JavaScript writes what we do not read: half of a surrogate pair, great depth
+            self._answer(number, orjson.dumps(InvalidArgumentError("the arguments cannot be read").told()), failed=True)
+            return
         service, method, arguments = asked["service"], asked["method"], asked["args"]
         if not isinstance(arguments, list):
             raise ProtocolError("arguments are a list")
@@ -61,7 +67,6 @@ class RunCalls:
             self._answer(number, body, failed=failed)
 
         self._running[number] = self._services.begin(service, method, arguments, answer)
-        self._made = number
 
     def close(self) -> None:
         """End what still runs: nobody waits for it."""
@@ -75,7 +80,7 @@ class RunCalls:
         return len(self._running) + len(self._unread)
 
     def _answer(self, number: int, body: bytes, *, failed: bool) -> None:
-        del self._running[number]
+        self._running.pop(number, None)
         header = {"t": "answer", "id": self._request_id, "c": number}
         if failed:
             header["e"] = 1
