@@ -32,6 +32,30 @@ def test_ten_thousand_lines_are_all_kept_in_order(functions: Functions) -> None:
     assert [line.rpartition("\t")[2] for line in lines] == [f"line {n}" for n in range(10000)]
 
 
+def test_every_line_of_a_flood_is_stored_or_counted_and_the_reader_is_told(functions: Functions) -> None:
+    name = functions.create_node(
+        "const fs = require('fs');"
+        "exports.handler = async () => {"
+        " for (let n = 0; n < 20000; n++) fs.writeSync(1, `${n} ${'x'.repeat(1000)}\\n`);"
+        " return { statusCode: 204 } }",
+        timeLimit=20,
+    )
+
+    assert functions.call(name, "/flood").status_code == 204
+
+    *stored, note = eventually_sync(lambda: told_of(logs_of(functions, name, "/flood")), within_s=15)
+    assert [line.split()[0] for line in stored] == [str(n) for n in range(len(stored))]
+    said = note.rpartition("\t")[2]
+    dropped = int(said.split()[0])
+    assert len(stored) + dropped == 20_000
+    assert said == f"{dropped} more lines are not shown: {dropped} dropped beyond the limit of one run"
+
+
+def told_of(lines: list[str]) -> list[str]:
+    assert "more lines are not shown" in lines[-1]
+    return lines
+
+
 def test_a_neo_run_keeps_its_first_thousand_lines_and_says_so(functions: Functions) -> None:
     name = functions.create_neo(
         "module.exports = ({ log }) => { for (let n = 0; n < 10000; n++) log.info('line ' + n); return 'printed' }"
@@ -43,6 +67,7 @@ def test_a_neo_run_keeps_its_first_thousand_lines_and_says_so(functions: Functio
     logs = eventually_sync(lambda: functions.execution(name, data["execution"]["id"])["logs"], within_s=15)
     assert [line["message"] for line in logs[:1000]] == [f"line {n}" for n in range(1000)]
     assert [line["level"] for line in logs[1000:]] == ["warn"]
+    assert logs[1000]["message"].startswith("9000 more lines are not shown")
 
 
 def test_a_long_line_of_a_neo_run_is_cut_and_says_so(functions: Functions) -> None:
