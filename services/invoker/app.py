@@ -15,6 +15,7 @@ from services.invoker.invoke import Invoker
 from services.invoker.keeper import Keeper
 from services.invoker.metrics import PoolCollector
 from services.invoker.pool.pool import FunctionCode, WorkerPool
+from services.invoker.receipts import SIGN_S, Receipts
 from services.invoker.settings import PACKAGE_CACHE_BYTES, engine_settings
 from services.ports import Ports
 from services.signing import REFRESH_S, ServiceKey
@@ -54,12 +55,14 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     pool = WorkerPool(engine_settings(settings), fetch)
     await pool.start()
     stack.push_async_callback(pool.close)
-    invoker = Invoker(functions, pool, ports.bus.record)
+    receipts = Receipts(ports.db, signing)
+    invoker = Invoker(functions, pool, ports.bus.record, receipts)
     runner = ExecutionRunner(
         ports.db,
         functions,
         invoker,
         ports.bus.record,
+        receipts,
         holder=ports.replica_id,
         lane_width=settings.engine.max_workers_per_function,
     )
@@ -75,6 +78,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     details = {"runtimes": {family: asdict(each) for family, each in pool.interpreters().items()}}
     await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=details).start(tasks)
     tasks.spawn("invoker-signing-key", every(REFRESH_S, signing.refresh))
+    tasks.spawn("invoker-receipts", every(SIGN_S, receipts.make_missing))
     await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
     await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
     await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)

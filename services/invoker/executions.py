@@ -13,11 +13,14 @@ event has reached any worker, and the relay sends it again a little later.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 
 from services.invoker.invoke import Invoker
 from services.invoker.lanes import Lanes
+from services.invoker.receipts import Receipts, ended_execution
 from shared.bus.bus import Delivery, Reject
 from shared.database import executions
 from shared.database.executions import Claim, ClaimedExecution, PutOff, Settlement
@@ -32,6 +35,7 @@ from shared.domain.errors import (
     ThrottledError,
     UnavailableError,
 )
+from shared.domain.execution import ExecutionKind
 from shared.domain.function import Function
 from shared.domain.outcome import Failure, Report, Returned, failure_of
 from shared.messages.messages import LogLinesWritten, Record, RunExecution, Work
@@ -65,6 +69,7 @@ class ExecutionRunner:
         functions: FunctionCache,
         invoker: Invoker,
         record: Callable[[Record], None],
+        receipts: Receipts,
         *,
         holder: str,
         lane_width: int,
@@ -73,6 +78,7 @@ class ExecutionRunner:
         self._functions = functions
         self._invoker = invoker
         self._record = record
+        self._receipts = receipts
         self._holder = holder
         self._lanes = Lanes(width=lane_width, patience_s=LANE_PATIENCE_S, wait_s=WAIT_IN_LANE_S)
         self._held: set[str] = set()
@@ -138,27 +144,29 @@ class ExecutionRunner:
         if claimed is None:
             logger.debug("execution_not_queued", execution_id=execution_id)
             return
-        give_up_at = time.monotonic() + lease
-        settlement = await self._run_in_lane(function, claimed)
+        begun = _Begun(function=function, claimed=claimed, at_s=time.monotonic())
+        settlement = await self._run_in_lane(begun)
         if settlement is None:
             logger.info("execution_put_off", execution_id=execution_id, function_id=function.id)
             await self._put_offs.submit(PutOff(id=execution_id, holder=self._holder))
         else:
-            await self._settle(settlement, give_up_at)
+            await self._settle(settlement, give_up_at=begun.at_s + lease)
 
-    async def _run_in_lane(self, function: Function, claimed: ClaimedExecution) -> Settlement | None:
+    async def _run_in_lane(self, begun: "_Begun") -> Settlement | None:
         """Run; None when there is no place for it now, and nothing was started. Claiming and settling need no place."""
-        if not await self._lanes.enter(function.id):
+        function_id = begun.function.id
+        if not await self._lanes.enter(function_id):
             return None
         try:
-            return await self._run_claimed(function, claimed)
+            return await self._run_claimed(begun)
         except (ThrottledError, UnavailableError):
             return None
         finally:
-            self._lanes.leave(function.id)
+            self._lanes.leave(function_id)
 
-    async def _run_claimed(self, function: Function, claimed: ClaimedExecution) -> Settlement:
+    async def _run_claimed(self, begun: "_Begun") -> Settlement:
         """Run; raise only what means that nothing was started and another time may be better."""
+        function, claimed = begun.function, begun.claimed
         try:
             report = await self._invoker.run(
                 function,
@@ -171,20 +179,20 @@ class ExecutionRunner:
         except (ThrottledError, UnavailableError):
             raise
         except PlatformError as error:
-            return self._settlement(claimed.id, failure=refusal(error))
+            return self._settlement(begun, failure=refusal(error))
         except Exception:
             logger.exception("execution_failed_unexpectedly", execution_id=claimed.id)
             bug = InternalError("the invoker failed unexpectedly", incident=claimed.id)
-            return self._settlement(claimed.id, failure=refusal(bug))
+            return self._settlement(begun, failure=refusal(bug))
         if report.logs:
             self._record(LogLinesWritten(record_id=claimed.id, first_number=0, lines=report.logs))
-        return self._settlement(claimed.id, report=report, failure=failure_of(report.outcome))
+        return self._settlement(begun, report=report, failure=failure_of(report.outcome))
 
-    def _settlement(self, execution_id: str, *, report: Report | None = None, failure: Failure | None) -> Settlement:
+    def _settlement(self, begun: "_Begun", *, report: Report | None = None, failure: Failure | None) -> Settlement:
         returned = report.outcome if report is not None and isinstance(report.outcome, Returned) else None
         timings = report.timings if report is not None else None
-        return Settlement(
-            id=execution_id,
+        settlement = Settlement(
+            id=begun.claimed.id,
             holder=self._holder,
             failure=failure,
             result=returned.result if returned is not None else None,
@@ -193,7 +201,12 @@ class ExecutionRunner:
             timings=timings,
             log_lines=len(report.logs) if report is not None else 0,
             dropped_log_lines=report.dropped_log_lines if report is not None else 0,
+            finished_at=begun.now(),
         )
+        if begun.claimed.kind is not ExecutionKind.NEO:
+            return settlement
+        run = ended_execution(begun.claimed, settlement, begun.function.version.code_hash)
+        return replace(settlement, receipt=self._receipts.at_once(run))
 
     async def _settle(self, settlement: Settlement, give_up_at: float) -> None:
         """Write the end down, for as long as the lease lasts; past it the keeper settles the row."""
@@ -208,6 +221,19 @@ class ExecutionRunner:
             if not settled:
                 logger.warning("execution_lease_lost", execution_id=settlement.id)
             return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """An execution in our hands, with the function it is run on, and when it was claimed (a steady clock, seconds)."""
+
+    function: Function
+    claimed: ClaimedExecution
+    at_s: float
+
+    def now(self) -> datetime:
+        """Return the time by the clock that said when it began: a run never ends before it began."""
+        return self.claimed.started_at + timedelta(seconds=time.monotonic() - self.at_s)
 
 
 def refusal(error: PlatformError) -> Failure:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from services.invoker import api_response
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
+from services.invoker.receipts import Receipts, ended_run
 from shared.database.function_cache import FunctionCache
 from shared.domain.errors import PlatformError
 from shared.domain.execution import ExecutionKind
@@ -39,10 +40,13 @@ NEO_RESULT_BYTES = 1 << 20
 class Invoker:
     """Runs functions for callers who wait. One per process; holds no state between calls."""
 
-    def __init__(self, functions: FunctionCache, pool: WorkerPool, record: Callable[[Record], None]) -> None:
+    def __init__(
+        self, functions: FunctionCache, pool: WorkerPool, record: Callable[[Record], None], receipts: Receipts
+    ) -> None:
         self._functions = functions
         self._pool = pool
         self._record = record
+        self._receipts = receipts
 
     async def answer(self, command: InvokeFunction) -> InvocationReply:
         """Run the function a command names and return the reply."""
@@ -105,7 +109,10 @@ class Invoker:
     def _answer_execution(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
         result = report.outcome.result if isinstance(report.outcome, Returned) else b""
         reply = _reply(command, report, failure_of(report.outcome), payload=result)
-        self._record(_execution(command, function, report, reply))
+        record = _execution(command, function, report, reply)
+        if command.kind == ExecutionKind.NEO:
+            record = replace(record, receipt=self._receipts.at_once(ended_run(record, function.version.code_hash)))
+        self._record(record)
         return reply
 
     def _refuse(self, command: InvokeFunction, error: PlatformError) -> InvocationReply:

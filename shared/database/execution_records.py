@@ -26,16 +26,17 @@ _INSERT_FINISHED = f"""
     WITH input AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                              $8::text[], $9::boolean[], $10::text[], $11::bigint[], $12::bigint[],
-                             $13::double precision[], $14::text[], $15::integer[], $16::integer[])
+                             $13::double precision[], $14::text[], $15::integer[], $16::integer[], $18::text[])
             AS t(id, function_id, environment_id, version_id, kind, status, params, result, result_defined, failure,
-                 started_at_ms, finished_at_ms, duration_ms, timings, log_lines, dropped_log_lines)
+                 started_at_ms, finished_at_ms, duration_ms, timings, log_lines, dropped_log_lines, receipt)
     ), inserted AS (
         INSERT INTO executions
             (id, function_id, environment_id, version_id, kind, status, params, result, result_defined, failure,
-             accepted_at, started_at, finished_at, duration_ms, timings, log_lines, dropped_log_lines)
+             accepted_at, started_at, finished_at, duration_ms, timings, log_lines, dropped_log_lines, receipt)
         SELECT id, function_id, environment_id, version_id, kind, status, params, result, result_defined,
                failure::jsonb, to_timestamp(started_at_ms / 1000.0), to_timestamp(started_at_ms / 1000.0),
-               to_timestamp(finished_at_ms / 1000.0), duration_ms, timings::jsonb, log_lines, dropped_log_lines
+               to_timestamp(finished_at_ms / 1000.0), duration_ms, timings::jsonb, log_lines, dropped_log_lines,
+               receipt
         FROM input ORDER BY id
         ON CONFLICT (id) DO NOTHING
         RETURNING function_id, kind, status, duration_ms, started_at
@@ -91,6 +92,7 @@ async def insert_finished(db: Queries, events: Sequence[ExecutionFinished]) -> i
         [len(event.lines) for event in events],
         [event.dropped_log_lines for event in events],
         RECORD_SHARD,
+        [event.receipt for event in events],
     )
     return inserted
 
@@ -100,7 +102,7 @@ async def find_execution(db: Queries, execution_id: str) -> Execution | None:
     if not is_record_id(execution_id):
         return None
     row = await db.fetchrow(
-        f"SELECT {_COLUMNS}, result FROM executions WHERE id = $1",  # noqa: S608 - constants
+        f"SELECT {_COLUMNS}, result, receipt FROM executions WHERE id = $1",  # noqa: S608 - constants
         execution_id,
     )
     return None if row is None else _execution_of(row)
@@ -134,7 +136,7 @@ async def list_executions(
             where += f" AND began_at {operator} ${len(arguments)}"
     rows = await db.fetch(
         f"""
-        SELECT {_COLUMNS}, CASE WHEN result IS NULL THEN NULL ELSE '' END AS result
+        SELECT {_COLUMNS}, CASE WHEN result IS NULL THEN NULL ELSE '' END AS result, NULL AS receipt
         FROM executions WHERE {where} ORDER BY began_at DESC, id DESC LIMIT {int(limit)} OFFSET {int(offset)}
         """,  # noqa: S608 - constants, members of an enumeration, and integers
         *arguments,
@@ -192,4 +194,5 @@ def _execution_of(row: Row) -> Execution:
         timings=timings_from(row["timings"]),
         log_lines=row["log_lines"],
         dropped_log_lines=row["dropped_log_lines"],
+        receipt=row["receipt"],
     )

@@ -137,7 +137,11 @@ class ClaimedExecution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """How a claimed execution ended: failed if there is a ``failure``, else completed. ``result`` is JSON text."""
+    """
+    How a claimed execution ended: failed if there is a ``failure``, else completed.
+
+    ``result`` and ``receipt`` are JSON texts. ``finished_at`` None is the moment of writing, for who signs nothing.
+    """
 
     id: str
     holder: str
@@ -148,6 +152,8 @@ class Settlement:
     timings: Timings | None = None
     log_lines: int = 0
     dropped_log_lines: int = 0
+    finished_at: datetime | None = None
+    receipt: str | None = None
 
     @property
     def status(self) -> ExecutionStatus:
@@ -300,13 +306,15 @@ def _claimed(row: Row) -> ClaimedExecution:
 _SETTLE = f"""
     WITH input AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[],
-                             $7::double precision[], $8::text[], $9::integer[], $10::integer[])
+                             $7::double precision[], $8::text[], $9::integer[], $10::integer[], $13::timestamptz[],
+                             $14::text[])
             AS t(id, holder, status, result, result_defined, failure, duration_ms, timings, log_lines,
-                 dropped_log_lines)
+                 dropped_log_lines, finished_at, receipt)
     ), settled AS (
         UPDATE executions e SET
             status = input.status, result = input.result, result_defined = input.result_defined,
-            failure = input.failure::jsonb, finished_at = clock_timestamp(), duration_ms = input.duration_ms,
+            failure = input.failure::jsonb, receipt = input.receipt,
+            finished_at = coalesce(input.finished_at, clock_timestamp()), duration_ms = input.duration_ms,
             timings = input.timings::jsonb, log_lines = input.log_lines,
             dropped_log_lines = input.dropped_log_lines, lease_until = NULL
         FROM input
@@ -339,6 +347,8 @@ async def settle(db: Queries, settlements: Sequence[Settlement]) -> list[bool]:
         [each.dropped_log_lines for each in settlements],
         legal,
         SETTLE_SHARD,
+        [each.finished_at for each in settlements],
+        [each.receipt for each in settlements],
     )
     settled = {row["id"] for row in rows}
     return [each.id in settled for each in settlements]

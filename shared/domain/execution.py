@@ -28,7 +28,11 @@ class ExecutionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One run, asked for by a caller, recorded whole. ``params`` and ``result`` are JSON texts."""
+    """
+    One run, asked for by a caller, recorded whole.
+
+    ``params``, ``result`` and ``receipt`` are JSON texts; ``receipt`` is None until the run has ended and been signed.
+    """
 
     id: str
     function_id: str
@@ -47,6 +51,7 @@ class Execution:
     timings: Timings | None
     log_lines: int
     dropped_log_lines: int
+    receipt: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

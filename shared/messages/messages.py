@@ -147,7 +147,8 @@ class ExecutionFinished:
     """
     A synchronous run ended: its whole record, with its log lines.
 
-    ``params`` and ``result`` are JSON texts; ``status`` is ``completed`` or ``failed``.
+    ``params`` and ``result`` are JSON texts; ``status`` is ``completed`` or ``failed``; ``receipt`` is the signed
+    receipt as JSON text, None when it is to be made later or the run gets none.
     """
 
     TYPE: ClassVar[str] = "execution.finished"
@@ -169,6 +170,7 @@ class ExecutionFinished:
     timings: Timings
     lines: tuple[LogLine, ...] = ()
     dropped_log_lines: int = 0
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,7 @@ SAMPLES: tuple[Message, ...] = (
         timings=_TIMINGS,
         lines=_LINES,
         dropped_log_lines=2,
+        receipt='{"executionId":"exec_65f0c0de0123456789abcdef","signature":"00ff"}',
     ),
     ApiRequestFinished(
         request_id=_ID,

@@ -11,6 +11,8 @@ from services.invoker.executions import ExecutionRunner
 from services.invoker.invoke import Invoker
 from services.invoker.keeper import Keeper
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
+from services.invoker.receipts import Receipts
+from services.signing import ServiceKey
 from shared.bus.memory import MemoryBus
 from shared.database import replicas
 from shared.database.function_cache import FunctionCache
@@ -20,6 +22,7 @@ from shared.domain.outcome import LogLine, Report, Returned, Timings
 from shared.messages.messages import Record
 from tests.integration.database.world import World
 from tests.support.clock import FakeClock
+from tests.support.envelopes import an_envelope
 
 HOLDER = "invoker-under-test"
 
@@ -59,6 +62,8 @@ class Mill:
     invoker: Invoker
     runner: ExecutionRunner
     keeper: Keeper
+    signing: ServiceKey
+    receipts: Receipts
     records: list[Record]
     clock: FakeClock
 
@@ -84,8 +89,11 @@ async def mill(database_url: str) -> AsyncIterator[Mill]:
     pool, functions = ScriptedPool(), FunctionCache(db)
     records: list[Record] = []
     clock = FakeClock()
-    invoker = Invoker(functions, cast("WorkerPool", pool), records.append)
-    runner = ExecutionRunner(db, functions, invoker, records.append, holder=HOLDER, lane_width=2)
+    signing = ServiceKey(db, an_envelope())
+    await signing.refresh()
+    receipts = Receipts(db, signing)
+    invoker = Invoker(functions, cast("WorkerPool", pool), records.append, receipts)
+    runner = ExecutionRunner(db, functions, invoker, records.append, receipts, holder=HOLDER, lane_width=2)
     yield Mill(
         world=await World.make(db),
         bus=bus,
@@ -93,6 +101,8 @@ async def mill(database_url: str) -> AsyncIterator[Mill]:
         functions=functions,
         invoker=invoker,
         runner=runner,
+        signing=signing,
+        receipts=receipts,
         keeper=Keeper(db, bus, replica_id=HOLDER, now=clock.monotonic),
         clock=clock,
         records=records,
