@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.crypto.master_keys import parse_master_keys
+from shared.process.host_services_settings import HostServicesSettings
 from shared.process.rate_limit_settings import RateLimitSettings
 from shared.process.variables import (
     Secret,
@@ -41,6 +42,7 @@ __all__ = [
     "DataSettings",
     "DatabaseSettings",
     "EngineSettings",
+    "HostServicesSettings",
     "HttpSettings",
     "LogSettings",
     "MasterKeySettings",
@@ -325,6 +327,7 @@ class Settings:
     engine: EngineSettings = block(EngineSettings)
     api: ApiSettings = block(ApiSettings)
     rate_limit: RateLimitSettings = block(RateLimitSettings)
+    host_services: HostServicesSettings = block(HostServicesSettings)
     retention: RetentionSettings = block(RetentionSettings)
     stop: StopSettings = block(StopSettings)
 
