@@ -11,6 +11,7 @@ from pathlib import Path
 
 from services.invoker.dead_letters import DeadLetters
 from services.invoker.executions import ExecutionRunner
+from services.invoker.host_services.build import open_host_services
 from services.invoker.invoke import Invoker
 from services.invoker.keeper import Keeper
 from services.invoker.metrics import PoolCollector
@@ -52,11 +53,12 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
 
     signing = ServiceKey(ports.db, ports.envelope)
     await signing.refresh()
+    services = await stack.enter_async_context(open_host_services(settings.host_services, key=lambda: signing.current))
     pool = WorkerPool(engine_settings(settings), fetch)
     await pool.start()
     stack.push_async_callback(pool.close)
     receipts = Receipts(ports.db, signing)
-    invoker = Invoker(functions, pool, ports.bus.record, receipts)
+    invoker = Invoker(functions, pool, ports.bus.record, receipts, services)
     runner = ExecutionRunner(
         ports.db,
         functions,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.invoker import api_response
+from services.invoker.host_services.services import HostServices
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from services.invoker.receipts import Receipts, ended_run
 from shared.database.function_cache import FunctionCache
@@ -38,15 +39,25 @@ NEO_RESULT_BYTES = 1 << 20
 
 
 class Invoker:
-    """Runs functions for callers who wait. One per process; holds no state between calls."""
+    """
+    Runs functions for callers who wait. One per process; holds no state between calls.
+
+    Without ``services`` no function may call its host.
+    """
 
     def __init__(
-        self, functions: FunctionCache, pool: WorkerPool, record: Callable[[Record], None], receipts: Receipts
+        self,
+        functions: FunctionCache,
+        pool: WorkerPool,
+        record: Callable[[Record], None],
+        receipts: Receipts,
+        services: HostServices | None = None,
     ) -> None:
         self._functions = functions
         self._pool = pool
         self._record = record
         self._receipts = receipts
+        self._services = services
 
     async def answer(self, command: InvokeFunction) -> InvocationReply:
         """Run the function a command names and return the reply."""
@@ -81,6 +92,7 @@ class Invoker:
         ``deadline_s`` bounds waiting for a worker and running together; with ``wait_s`` the waiting has a bound
         of its own.
         """
+        is_neo = function.version.spec.convention is Convention.NEO
         report = await self._pool.invoke(
             code_of(function),
             Invocation(
@@ -88,7 +100,8 @@ class Invoker:
                 event=event,
                 deadline_s=deadline_s,
                 wait_s=wait_s,
-                context=_neo_context(record_id) if function.version.spec.convention is Convention.NEO else {},
+                context=_neo_context(record_id) if is_neo else {},
+                services=self._services if is_neo else None,
             ),
         )
         return _bounded(report, NEO_RESULT_BYTES) if kind == ExecutionKind.NEO else report
