@@ -95,6 +95,7 @@ async def _platform(settings: Settings, ports: Ports, stack: AsyncExitStack) -> 
         functions=FunctionCache(ports.db),
         deployments=DeploymentWaiters(),
         packages=ports.packages,
+        envelope=ports.envelope,
         credentials=CredentialCache(),
         rate_limits=RateLimits(settings.rate_limit),
         addresses=Addresses(settings.rate_limit.trusted_proxies),

@@ -13,6 +13,7 @@ from services.api.access.rate_limit import RateLimits
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
 from shared.bus.bus import Bus
+from shared.crypto.envelope import Envelope
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
@@ -25,6 +26,7 @@ class Limits:
     """What the platform refuses beyond. Sizes in bytes, times in seconds."""
 
     functions_per_account: int = 100
+    secrets_per_account: int = 50
     max_timeout_s: int = 900
     """Longest time limit a function may have; a dialect may allow less."""
     api_function_timeout_s: int = 30
@@ -48,6 +50,7 @@ class Platform:
     functions: FunctionCache
     deployments: DeploymentWaiters
     packages: PackageStore
+    envelope: Envelope
     credentials: CredentialCache
     rate_limits: RateLimits
     addresses: Addresses

@@ -8,5 +8,6 @@ def limits(settings: Settings) -> Limits:
     """Return the limits these settings ask for."""
     return Limits(
         functions_per_account=settings.api.max_functions,
+        secrets_per_account=settings.api.max_secrets,
         max_timeout_s=settings.engine.max_timeout_s,
     )

@@ -18,6 +18,7 @@ from services.invoker.metrics import PoolCollector
 from services.invoker.pool.pool import FunctionCode, WorkerPool
 from services.invoker.receipts import SIGN_S, Receipts
 from services.invoker.settings import PACKAGE_CACHE_BYTES, engine_settings
+from services.invoker.vault import Vault
 from services.ports import Ports
 from services.signing import REFRESH_S, ServiceKey
 from shared.database.function_cache import FunctionCache
@@ -58,7 +59,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     await pool.start()
     stack.push_async_callback(pool.close)
     receipts = Receipts(ports.db, signing)
-    invoker = Invoker(functions, pool, ports.bus.record, receipts, services)
+    vault = Vault(ports.db, ports.envelope)
+    invoker = Invoker(functions, vault, pool, ports.bus.record, receipts, services)
     runner = ExecutionRunner(
         ports.db,
         functions,
@@ -73,9 +75,15 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     def on_notice(notice: Notice) -> None:
         if isinstance(notice, FunctionChanged):
             functions.on_change(notice)
-            pool.forget(notice.function_id)
+            vault.forget(notice.function_id)
+            if notice.version_changed or notice.deleted:
+                pool.forget(notice.function_id)
 
-    await ports.bus.subscribe(on_notice, on_gap=functions.clear)
+    def on_gap() -> None:
+        functions.clear()
+        vault.clear()
+
+    await ports.bus.subscribe(on_notice, on_gap=on_gap)
     tasks = await stack.enter_async_context(supervisor.child())
     details = {"runtimes": {family: asdict(each) for family, each in pool.interpreters().items()}}
     await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=details).start(tasks)

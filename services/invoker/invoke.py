@@ -16,6 +16,7 @@ from services.invoker import api_response
 from services.invoker.host_services.services import HostServices
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from services.invoker.receipts import Receipts, ended_run
+from services.invoker.vault import OpenedSecrets, Vault
 from shared.database.function_cache import FunctionCache
 from shared.domain.errors import PlatformError
 from shared.domain.execution import ExecutionKind
@@ -28,6 +29,7 @@ from shared.messages.messages import (
     InvocationReply,
     InvokeFunction,
     Record,
+    SecretsAsked,
 )
 
 API_FAILURE_STATUS = 400
@@ -48,12 +50,14 @@ class Invoker:
     def __init__(
         self,
         functions: FunctionCache,
+        vault: Vault,
         pool: WorkerPool,
         record: Callable[[Record], None],
         receipts: Receipts,
         services: HostServices | None = None,
     ) -> None:
         self._functions = functions
+        self._vault = vault
         self._pool = pool
         self._record = record
         self._receipts = receipts
@@ -92,18 +96,25 @@ class Invoker:
         ``deadline_s`` bounds waiting for a worker and running together; with ``wait_s`` the waiting has a bound
         of its own.
         """
+        began = time.monotonic()
+        secrets = await self._vault.open(function)
+        spent_s = time.monotonic() - began if wait_s is None else 0.0
         is_neo = function.version.spec.convention is Convention.NEO
         report = await self._pool.invoke(
             code_of(function),
             Invocation(
                 request_id=str(uuid.uuid4()),
                 event=event,
-                deadline_s=deadline_s,
+                deadline_s=deadline_s - spent_s,
                 wait_s=wait_s,
                 context=_neo_context(record_id) if is_neo else {},
                 services=self._services if is_neo else None,
+                secrets=secrets.values,
             ),
         )
+        if secrets.granted or secrets.denied:
+            self._record(_asked(record_id, function, secrets))
+            report = secrets.redactor.report(report)
         return _bounded(report, NEO_RESULT_BYTES) if kind == ExecutionKind.NEO else report
 
     def _answer_api_call(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
@@ -228,6 +239,17 @@ def _execution(
         timings=report.timings,
         lines=report.logs,
         dropped_log_lines=report.dropped_log_lines,
+    )
+
+
+def _asked(record_id: str, function: Function, secrets: OpenedSecrets) -> SecretsAsked:
+    return SecretsAsked(
+        record_id=record_id,
+        account_id=function.account_id,
+        function_id=function.id,
+        at_ms=_now_ms(),
+        granted=secrets.granted,
+        denied=secrets.denied,
     )
 
 

@@ -18,12 +18,12 @@ import asyncpg
 import structlog
 
 from services.logger.settings import DAYS_AHEAD
-from shared.database import api_requests, executions, logs
+from shared.database import api_requests, executions, logs, secret_accesses
 from shared.database.logs import NumberedLine
 from shared.database.partitions import days_of, ensure_days, is_partition_missing
 from shared.database.pool import Connection, Database
 from shared.domain.ids import is_record_id
-from shared.messages.messages import ApiRequestFinished, ExecutionFinished, LogLinesWritten, Record
+from shared.messages.messages import ApiRequestFinished, ExecutionFinished, LogLinesWritten, Record, SecretsAsked
 from shared.process import metrics
 
 _written = metrics.counter("records_written_total", "Records that are on disk, by type.", ("type",))
@@ -98,7 +98,7 @@ def record_id(record: Record) -> str:
             return record.execution_id
         case ApiRequestFinished():
             return record.request_id
-        case LogLinesWritten():
+        case LogLinesWritten() | SecretsAsked():
             return record.record_id
 
 
@@ -109,12 +109,17 @@ async def _insert(connection: Connection, batch: Sequence[Record]) -> None:
         await executions.insert_finished(connection, runs)
     if calls:
         await api_requests.insert_finished(connection, calls)
+    asked = [record for record in batch if isinstance(record, SecretsAsked)]
+    if asked:
+        await secret_accesses.insert_asked(connection, asked)
     lines = [line for record in batch for line in _lines(record)]
     if lines:
         await logs.insert_lines(connection, lines)
 
 
 def _lines(record: Record) -> Iterable[NumberedLine]:
+    if isinstance(record, SecretsAsked):
+        return ()
     first = record.first_number if isinstance(record, LogLinesWritten) else 0
     owner = record_id(record)
     return [(owner, number, line) for number, line in enumerate(record.lines, first)]

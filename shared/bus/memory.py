@@ -33,6 +33,7 @@ from shared.messages.messages import (
     InvokeFunction,
     Notice,
     Record,
+    SecretsAsked,
     Work,
 )
 from shared.messages.topology import SYNC_QUEUE_BYTES, SYNC_QUEUE_LENGTH, WORK_QUEUES, WorkQueue, queue_of
@@ -270,7 +271,9 @@ def _tell(subscriber: NoticeHandler, notice: Notice) -> None:
 
 def _size_of(event: Record) -> int:
     """Roughly: the texts of unbounded length, and something for the rest."""
-    size = 500 + sum(100 + len(line.message) + len(line.text) for line in event.lines)
+    size = 500
+    if not isinstance(event, SecretsAsked):
+        size += sum(100 + len(line.message) + len(line.text) for line in event.lines)
     match event:
         case ExecutionFinished():
             size += len(event.params) + len(event.result or "")

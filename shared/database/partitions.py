@@ -18,7 +18,7 @@ from shared.domain.ids import first_id_at, record_time
 from shared.domain.states import EXECUTION, sources
 
 _EXECUTIONS = "executions"
-TABLES = (_EXECUTIONS, "api_requests", "log_lines")
+TABLES = (_EXECUTIONS, "api_requests", "log_lines", "secret_accesses")
 _LOCK = 0x7061_7274_6974_6E73
 _LOCK_WAIT = "5s"
 _DROP_WAIT = "2s"

@@ -17,6 +17,10 @@ class Action(StrEnum):
     READ_EXECUTIONS = "executions.read"
     READ_API_REQUESTS = "api_requests.read"
     READ_API_REQUEST_LOGS = "api_requests.read_logs"
+    READ_SECRETS = "secrets.read"
+    WRITE_SECRETS = "secrets.write"
+    DELETE_SECRET = "secrets.delete"  # noqa: S105 - the name of an action
+    MANAGE_KEYS = "api_keys.manage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

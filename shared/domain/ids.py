@@ -4,7 +4,8 @@ Identifiers.
 Execution, API request and other record ids are 12 bytes written as 24 lower-case hex digits: 4 bytes of
 seconds since the epoch, 5 random bytes of the process, 3 bytes of a counter. They sort by creation, and
 their leading digits tell the day partition a record lives in (contracts/extrahorizon.md section 9).
-Function ids are ``func_`` and key ids ``key_`` plus 10 of ``[a-z0-9]`` (contracts/neo.md section 5).
+Ids of functions are ``func_``, of keys ``key_``, of secrets ``sec_``, plus 10 of ``[a-z0-9]`` (contracts/neo.md
+section 5).
 """
 
 import itertools
@@ -63,3 +64,8 @@ def new_function_id() -> str:
 def new_key_id() -> str:
     """Return a fresh API key id, ``key_`` + 10."""
     return _short("key_")
+
+
+def new_secret_id() -> str:
+    """Return a fresh secret id, ``sec_`` + 10."""
+    return _short("sec_")

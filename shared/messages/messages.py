@@ -108,7 +108,11 @@ class DeployFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionChanged:
-    """A function has a new revision, or is gone. Caches drop what they hold of it."""
+    """
+    A function has a new revision, or is gone. Caches drop what they hold of it.
+
+    ``version_changed`` is false when what runs is the same and only something beside it changed, e.g. a secret.
+    """
 
     TYPE: ClassVar[str] = "function.changed"
     VERSION: ClassVar[int] = 1
@@ -118,6 +122,7 @@ class FunctionChanged:
     name: str
     revision: int
     deleted: bool = False
+    version_changed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,12 +211,27 @@ class LogLinesWritten:
     lines: tuple[LogLine, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsAsked:
+    """A run was given the secrets its function lists: those ``granted``, and not those ``denied`` or missing."""
+
+    TYPE: ClassVar[str] = "secrets.asked"
+    VERSION: ClassVar[int] = 1
+
+    record_id: str
+    account_id: str
+    function_id: str
+    at_ms: int
+    granted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
 Command = InvokeFunction | RunExecution | DeployFunction
 Work = RunExecution | DeployFunction
 """Commands that are kept until they are done."""
 Notice = FunctionChanged | DeploymentFinished | CredentialRevoked
 """Events every replica hears."""
-Record = ExecutionFinished | ApiRequestFinished | LogLinesWritten
+Record = ExecutionFinished | ApiRequestFinished | LogLinesWritten | SecretsAsked
 """Events the logger persists."""
 Message = Command | InvocationReply | Notice | Record
 
@@ -226,4 +246,5 @@ MESSAGES: tuple[type[Message], ...] = (
     ExecutionFinished,
     ApiRequestFinished,
     LogLinesWritten,
+    SecretsAsked,
 )

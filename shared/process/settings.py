@@ -292,6 +292,7 @@ class ApiSettings:
         default="100",
         doc="Functions an account may have; creating more through the Neo dialect is refused.",
     )
+    max_secrets: int = setting("MAX_SECRETS", whole(1, 100_000), default="50", doc="Secrets an account may have.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from shared.messages.messages import (
     LogLinesWritten,
     Message,
     RunExecution,
+    SecretsAsked,
 )
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
@@ -71,7 +72,9 @@ SAMPLES: tuple[Message, ...] = (
     ),
     RunExecution(execution_id=_ID, function_id=_FUNCTION, revision=7),
     DeployFunction(deployment_id=_ID, function_id=_FUNCTION),
-    FunctionChanged(function_id=_FUNCTION, environment_id="env_1", name="orders", revision=4, deleted=True),
+    FunctionChanged(
+        function_id=_FUNCTION, environment_id="env_1", name="orders", revision=4, deleted=True, version_changed=False
+    ),
     DeploymentFinished(deployment_id=_ID, function_id=_FUNCTION, error=_ERROR),
     CredentialRevoked(credential_sha256="ab" * 32),
     ExecutionFinished(
@@ -108,6 +111,14 @@ SAMPLES: tuple[Message, ...] = (
         dropped_log_lines=2,
     ),
     LogLinesWritten(record_id=_ID, first_number=11, lines=_LINES),
+    SecretsAsked(
+        record_id=_ID,
+        account_id="1" * 24,
+        function_id=_FUNCTION,
+        at_ms=1_710_000_000_100,
+        granted=("price-api", "smtp.password"),
+        denied=("unknown",),
+    ),
 )
 
 

@@ -26,6 +26,10 @@ _KEY: Mapping[Action, str] = {
     Action.READ_EXECUTIONS: "read",
     Action.READ_API_REQUESTS: "read",
     Action.READ_API_REQUEST_LOGS: "read",
+    Action.READ_SECRETS: "read",
+    Action.WRITE_SECRETS: "write",
+    Action.DELETE_SECRET: "admin",
+    Action.MANAGE_KEYS: "admin",
 }
 
 _USER: Mapping[Action, str] = {
@@ -40,6 +44,9 @@ _USER: Mapping[Action, str] = {
     Action.READ_API_REQUESTS: "VIEW_API_FUNCTION_REQUESTS",
     Action.READ_API_REQUEST_LOGS: "VIEW_API_FUNCTION_REQUEST_LOGS",
 }
+
+# What a user has no permission for, by whatever name: these actions are done with an API key.
+_KEYS_ALONE = "an API key"
 
 _PER_FUNCTION = frozenset({Action.INVOKE_FUNCTION, Action.CALL_API_FUNCTION})
 _BY_MODE = frozenset({Action.CALL_API_FUNCTION})
@@ -63,7 +70,7 @@ def authorize(identity: Identity | None, action: Action, function: Function | No
         required = _KEY[action]
         allowed = required in identity.permissions or _ADMIN in identity.permissions
     else:
-        required = _USER[action]
+        required = _USER.get(action, _KEYS_ALONE)
         allowed = required in identity.permissions or (
             function is not None and action in _PER_FUNCTION and f"{required}:{function.name}" in identity.permissions
         )

@@ -68,7 +68,7 @@ class Invocation:
     deadline_s: float
     wait_s: float | None = None
     context: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     services: HostServices | None = None
 
     def extra(self) -> dict[str, Mapping[str, str]]:

@@ -64,6 +64,7 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         functions=FunctionCache(ports.db),
         deployments=DeploymentWaiters(),
         packages=ports.packages,
+        envelope=ports.envelope,
         credentials=CredentialCache(),
         rate_limits=RateLimits(load_settings({}).rate_limit),
         addresses=Addresses(),

@@ -24,7 +24,9 @@ async def test_partitions_of_today_and_the_days_ahead_are_made_once(bare: Databa
     made = await partitions.ensure_partitions(bare, DAY, 1)
 
     assert made == sorted(
-        f"{table}_p2026030{day}" for table in ("executions", "api_requests", "log_lines") for day in (1, 2)
+        f"{table}_p2026030{day}"
+        for table in ("executions", "api_requests", "log_lines", "secret_accesses")
+        for day in (1, 2)
     )
     assert await partitions.partitions(bare) == made
     assert await partitions.ensure_partitions(bare, DAY, 1) == []
@@ -34,7 +36,7 @@ async def test_partitions_of_today_and_the_days_ahead_are_made_once(bare: Databa
 async def test_several_processes_may_make_partitions_at_once(bare: Database) -> None:
     made = await asyncio.gather(*(partitions.ensure_partitions(bare, DAY, 2) for _ in range(5)))
 
-    assert sorted(len(each) for each in made) == [0, 0, 0, 0, 9]
+    assert sorted(len(each) for each in made) == [0, 0, 0, 0, 12]
     await bare.close()
 
 
@@ -65,7 +67,7 @@ async def test_a_lock_that_somebody_keeps_does_not_hold_the_maker_for_ever(
         with pytest.raises(UnavailableError):
             await partitions.ensure_days(db, [DAY])
 
-    assert len(await partitions.ensure_days(db, [DAY])) == 3
+    assert len(await partitions.ensure_days(db, [DAY])) == 4
 
 
 async def test_a_broken_constraint_is_not_taken_for_a_missing_partition(db: Database) -> None:
@@ -80,12 +82,12 @@ async def test_a_broken_constraint_is_not_taken_for_a_missing_partition(db: Data
 async def test_a_partition_is_made_while_a_long_read_goes_on_and_rows_are_written(db: Database, world: World) -> None:
     function = await world.function()
     async with db.transaction() as reader:
-        await reader.fetch("SELECT * FROM executions, log_lines, api_requests")
+        await reader.fetch("SELECT * FROM executions, log_lines, api_requests, secret_accesses")
 
         made = await partitions.ensure_partitions(db, datetime.now(UTC).date() + timedelta(days=30), 0)
 
         await world.accepted(function)
-    assert len(made) == 3
+    assert len(made) == 4
 
 
 async def test_old_partitions_are_dropped_with_their_rows_and_others_stay(db: Database, world: World) -> None:
@@ -96,7 +98,7 @@ async def test_old_partitions_are_dropped_with_their_rows_and_others_stay(db: Da
     dropped = await partitions.drop_old_partitions(db, 7)
 
     assert {partitions.day_of(name) for name in dropped} == {today - timedelta(days=8), today - timedelta(days=30)}
-    assert len(dropped) == 6
+    assert len(dropped) == 8
     assert today - timedelta(days=7) in map(partitions.day_of, await partitions.partitions(db))
     assert await executions.find_execution(db, kept) is not None
     assert await partitions.drop_old_partitions(db, 7) == []
@@ -153,7 +155,7 @@ async def test_a_partition_that_is_being_read_is_left_for_next_time(
         dropped = await partitions.drop_old_partitions(db, 7)
 
     assert "log_lines_p20260301" not in dropped
-    assert len(dropped) == 2
+    assert len(dropped) == 3
     assert await partitions.drop_old_partitions(db, 7) == ["log_lines_p20260301"]
 
 

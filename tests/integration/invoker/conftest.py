@@ -12,6 +12,7 @@ from services.invoker.invoke import Invoker
 from services.invoker.keeper import Keeper
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from services.invoker.receipts import Receipts
+from services.invoker.vault import Vault
 from services.signing import ServiceKey
 from shared.bus.memory import MemoryBus
 from shared.database import replicas
@@ -19,7 +20,7 @@ from shared.database.function_cache import FunctionCache
 from shared.database.partitions import ensure_partitions
 from shared.database.pool import Database
 from shared.domain.outcome import LogLine, Report, Returned, Timings
-from shared.messages.messages import Record
+from shared.messages.messages import Record, SecretsAsked
 from tests.integration.database.world import World
 from tests.support.clock import FakeClock
 from tests.support.envelopes import an_envelope
@@ -92,7 +93,8 @@ async def mill(database_url: str) -> AsyncIterator[Mill]:
     signing = ServiceKey(db, an_envelope())
     await signing.refresh()
     receipts = Receipts(db, signing)
-    invoker = Invoker(functions, cast("WorkerPool", pool), records.append, receipts)
+    vault = Vault(db, an_envelope())
+    invoker = Invoker(functions, vault, cast("WorkerPool", pool), records.append, receipts)
     runner = ExecutionRunner(db, functions, invoker, records.append, receipts, holder=HOLDER, lane_width=2)
     yield Mill(
         world=await World.make(db),
@@ -114,4 +116,4 @@ async def mill(database_url: str) -> AsyncIterator[Mill]:
 
 def lines_of(records: Sequence[Record]) -> list[str]:
     """Return the messages of all log lines in these records."""
-    return [line.message for record in records for line in record.lines]
+    return [line.message for record in records if not isinstance(record, SecretsAsked) for line in record.lines]

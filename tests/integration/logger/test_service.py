@@ -38,7 +38,7 @@ async def service(db: Database) -> AsyncIterator[LoggerService]:
 
 
 async def test_a_logger_has_partitions_and_is_healthy_when_it_has_started(db: Database, service: LoggerService) -> None:
-    assert len(await partitions.partitions(db)) == 9
+    assert len(await partitions.partitions(db)) == 3 * len(partitions.TABLES)
     health = await service.ports.health.health()
     assert health.body["status"] == "ok"
     assert (await service.ports.health.ready()).ok

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from services.api.dialects.dialect import Json, Route
-from services.api.dialects.neo import bodies, errors, queries, views
+from services.api.dialects.neo import bodies, errors, queries, secrets, views
 from services.api.dialects.neo.answers import json_body, page, success
 from services.api.dialects.neo.callers import allowed, anybody
 from services.api.dialects.neo.description import OPERATIONS, SCHEMAS, SECURITY
@@ -32,6 +32,7 @@ from shared.process.health import Health
 
 FUNCTIONS = "/v1/functions"
 FUNCTION = FUNCTIONS + "/{functionId}"
+_SCHEMAS: Json = {**SCHEMAS, **secrets.SCHEMAS}
 _SORTS = {
     "createdAt": FunctionSort.CREATED_AT,
     "name": FunctionSort.NAME,
@@ -54,12 +55,13 @@ class NeoDialect:
     name = "neo"
     title = "Neo Service Layer Functions API: stored JavaScript, called sync or async"
     prefixes: tuple[str, ...] = ("/v1",)
-    schemas: Json = SCHEMAS
+    schemas: Json = _SCHEMAS
     security_schemes: Json = SECURITY
 
     def __init__(self, platform: Platform, health: Health) -> None:
         self._platform = platform
         self._health = health
+        self._secrets = secrets.SecretRoutes(platform)
 
     def routes(self) -> tuple[Route, ...]:
         """Return every route of the dialect."""
@@ -77,11 +79,11 @@ class NeoDialect:
             ("PUT", FUNCTION + "/environment", self.replace_environment),
             ("PUT", FUNCTION + "/secrets", self.replace_secrets),
         )
-        routes = (
+        own = (
             Route(methods=(method,), path=path, handler=handler, operation=OPERATIONS[method, path])
             for method, path, handler in table
         )
-        return tuple(telling(route) for route in routes)
+        return tuple(telling(route) for route in (*own, *self._secrets.routes()))
 
     def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""
