@@ -2,12 +2,13 @@ r"""
 What a worker wrote, as log lines.
 
 A worker's standard output and error are one pipe, so their order is kept. What is in it is text lines, raw or
-with Lambda's prefix, and two framed kinds that our runtimes write for records that hold newlines: a line that
-begins with a NUL byte and a letter, in which NUL stands for a newline::
+with Lambda's prefix, and framed kinds that our runtimes write, for records that hold newlines among others: a line
+that begins with a NUL byte and a letter, in which NUL stands for a newline::
 
     2024-05-01T10:00:00.131Z\t<request id>\tINFO\ttext      Node.js, as on Lambda
     [INFO]\t2024-05-01T10:00:00.131Z\t<request id>\ttext    Python logging, as on Lambda, after \0L
     level\ttext                                             a Neo function's log, after \0N
+    \0D alone                                              a line that the runtime itself did not keep
 
 Lines written between two calls go to the later one, as on Lambda. Anything else is taken as the author's own
 text at level ``info``. ``LogCollector`` is pure: bytes in, lines out, bounded, every line beyond the bound
@@ -20,7 +21,7 @@ from shared.domain.outcome import LogLine
 
 _LEVELS = frozenset(("trace", "debug", "info", "warn", "error", "fatal"))
 _ALIASES = {"warning": "warn", "critical": "fatal"}
-_PYTHON_FRAME, _NEO_FRAME = b"\0L", b"\0N"
+_PYTHON_FRAME, _NEO_FRAME, _DROPPED_FRAME = b"\0L", b"\0N", b"\0D"
 _ID_LENGTH = 36
 _TAIL_BYTES = 16384
 _NODE_FIELDS, _PYTHON_FIELDS = 4, 4
@@ -99,6 +100,9 @@ class LogCollector:
         self.tail = (self.tail + data)[-_TAIL_BYTES:]
 
     def _keep(self, line: bytes, now_ms: int) -> None:
+        if line == _DROPPED_FRAME:
+            self._dropped += 1
+            return
         line = line[: self._max_line_bytes]
         self._kept_bytes += len(line) + 1
         self._lines.append(parse_line(line, now_ms))

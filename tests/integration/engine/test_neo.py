@@ -171,6 +171,16 @@ async def test_timers_of_a_finished_run_do_not_fire(engine: Engine) -> None:
     assert isinstance(report.outcome, Returned)
 
 
+async def test_every_line_beyond_the_first_thousand_is_counted_also_when_the_run_is_killed(engine: Engine) -> None:
+    source = """module.exports = ({ log, params }) => { for (let n = 0; n < 1500; n++) log.info(n); while (params.loop); return 1; };"""
+    code = neo(engine, source, timeout_s=0.5)
+
+    for event in ({"loop": False}, {"loop": True}):
+        report = await engine.invoke(code, event)
+        assert [line.message for line in report.logs] == [str(n) for n in range(1000)]
+        assert report.dropped_log_lines == 500
+
+
 async def test_logs_have_level_and_text_alone(engine: Engine) -> None:
     source = """module.exports = ({ log }) => {
       log.info('p:', { a: 1 }); log.error('two\\nlines'); log.warn('w'); log.debug('d'); console.log('%s', 'raw', 3);

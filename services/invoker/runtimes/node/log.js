@@ -33,4 +33,9 @@ function record(level, text) {
   write(`\0N${level}\t${text.replace(/\0/g, '\ufffd').replace(/\n/g, '\0')}\n`);
 }
 
-module.exports = { patchConsole, record };
+// Stands for a line that is not kept, so that it is counted however the run ends.
+function dropped() {
+  write('\0D\n');
+}
+
+module.exports = { dropped, patchConsole, record };

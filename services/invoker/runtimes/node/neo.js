@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const util = require('node:util');
 const vm = require('node:vm');
-const { record } = require('./log.js');
+const { dropped, record } = require('./log.js');
 const services = require('./services.js');
 
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
@@ -189,7 +189,7 @@ class Neo {
       log: (level, parts) => {
         run.lines += 1;
         if (run.lines > MOST_LINES) {
-          if (run.lines === MOST_LINES + 1) record('warn', `more than ${MOST_LINES} lines: the rest is not kept`);
+          dropped();
           return;
         }
         const text = parts.map((part) => (typeof part === 'string' ? part : util.inspect(part))).join(' ');

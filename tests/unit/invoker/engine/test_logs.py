@@ -72,6 +72,17 @@ def test_every_line_is_kept_or_counted(lengths: list[int], step: int, unfinished
     assert sum(len(line.message) + 1 for line in lines) <= 200 + 31
 
 
+def test_a_line_that_the_runtime_did_not_keep_is_counted_and_not_shown() -> None:
+    collected = collector()
+    collected.feed(b"\0Ninfo\tkept\n\0D\n\0D\n\0", NOW)
+    collected.feed(b"D\n\0Dx\n", NOW)
+
+    lines, dropped = collected.take(NOW)
+
+    assert [line.message for line in lines] == ["kept", "\ufffdDx"]
+    assert dropped == 3
+
+
 def test_a_long_line_is_cut_once_and_the_next_is_whole() -> None:
     for step in (1, 7, 1000):
         collected = collector(max_line_bytes=10)
