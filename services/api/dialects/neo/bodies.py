@@ -102,7 +102,10 @@ def invocation(raw: bytes) -> tuple[bytes, bool]:
     is_async = body.get("async", False)
     if not isinstance(is_async, bool):
         raise wrong("async", "must be true or false")
-    return orjson.dumps(params), is_async
+    try:
+        return orjson.dumps(params), is_async
+    except orjson.JSONEncodeError:
+        raise wrong("params", "is nested too deeply") from None
 
 
 def environment_body(body: Body) -> FunctionPatch:

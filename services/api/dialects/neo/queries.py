@@ -7,7 +7,7 @@ first value. The name of a refused one is in ``details.field``.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.errors import InvalidRequestError
 
@@ -15,7 +15,10 @@ DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
 _MAX_OFFSET = 2**31 - 1
 _WHOLE = re.compile(r"-?[0-9]{1,12}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)(Z|[+\- ]\d\d(?::?\d\d)?)?)?", re.ASCII | re.IGNORECASE
+)
+_LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC)
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
 
 Query = Mapping[str, str]
@@ -48,7 +51,7 @@ def switch(query: Query, name: str) -> bool:
 def since(query: Query, name: str) -> datetime | None:
     """Return the first moment that is printed as the one given or later: moments are printed in whole seconds."""
     moment = _moment(query, name)
-    if moment is None or moment.microsecond == 0:
+    if moment is None or moment.microsecond == 0 or moment > _LAST_SECOND:
         return moment
     return moment.replace(microsecond=0) + timedelta(seconds=1)
 
@@ -60,17 +63,22 @@ def until(query: Query, name: str) -> datetime | None:
 
 
 def _moment(query: Query, name: str) -> datetime | None:
-    """Return an ISO 8601 date (its first moment) or date-time; without a zone it is UTC."""
+    """
+    Return an ISO 8601 date (its first moment) or date-time; without a zone it is UTC.
+
+    Of the many forms of ISO 8601 this is the extended one with a calendar date; a space may stand for the ``T``.
+    """
     value = query.get(name)
     if value is None:
         return None
-    # A "+" that the caller did not encode arrives as a space.
-    text = value.strip().replace(" ", "+") if "T" in value else value.strip()
+    found = _MOMENT.fullmatch(value.strip())
     try:
-        if _DATE.fullmatch(text):
-            return datetime.combine(date.fromisoformat(text), time(), UTC)
-        parsed = datetime.fromisoformat(text)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        if found is None:
+            raise ValueError(value)
+        day, clock, zone = found[1], found[2] or "00:00", found[3] or "Z"
+        # A "+" that the caller did not encode arrives as a space.
+        parsed = datetime.fromisoformat(f"{day}T{clock}{zone.upper().replace(' ', '+')}")
+        return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise _wrong(name, "must be an ISO 8601 date or date-time") from None
 

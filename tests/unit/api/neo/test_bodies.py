@@ -142,6 +142,16 @@ def test_an_invocation_is_read(raw: bytes, params: dict[str, Any], is_async: boo
     assert (orjson.loads(text), later) == (params, is_async)
 
 
+@pytest.mark.parametrize("levels", [255, 1000, 100_000])
+def test_params_nested_too_deeply_are_a_refusal(levels: int) -> None:
+    with pytest.raises(InvalidRequestError):
+        bodies.invocation(b'{"params":' + b'{"a":' * levels + b"1" + b"}" * (levels + 1))
+
+
+def test_of_a_name_given_twice_the_last_counts() -> None:
+    assert bodies.invocation(b'{"params":{"a":1,"a":2},"async":true,"params":{"a":3,"a":4}}') == (b'{"a":4}', True)
+
+
 def test_an_environment_body_is_the_map_or_wraps_it() -> None:
     assert bodies.environment_body({"environment": {"A": "1"}}).environment == {"A": "1"}
     assert bodies.environment_body({"A": "1"}).environment == {"A": "1"}
