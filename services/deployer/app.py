@@ -11,8 +11,9 @@ from services.deployer.deploy import Deployer
 from services.deployer.providers.local import LocalProvider
 from services.deployer.resend import resend_unfinished
 from services.deployer.settings import MAX_IN_FLIGHT, RESEND_AFTER_S, find_node
-from services.deployer.syntax import SyntaxChecker
+from services.deployer.syntax import SyntaxCheckers
 from services.ports import Ports
+from shared.domain.runtime import NODE_FAMILIES
 from shared.messages.topology import DEPLOY_QUEUE
 from shared.process.chores import every
 from shared.process.settings import Settings
@@ -32,7 +33,7 @@ class DeployerService:
 
 async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> DeployerService:
     """Start a deployer on its ports; it is consuming when this returns."""
-    syntax = SyntaxChecker(find_node(settings.engine))
+    syntax = SyntaxCheckers({family: find_node(settings.engine, family) for family in NODE_FAMILIES})
     stack.push_async_callback(syntax.close)
     deployer = Deployer(
         db=ports.db, bus=ports.bus, packages=ports.packages, syntax=syntax, provider=LocalProvider(ports.packages)

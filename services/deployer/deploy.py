@@ -28,7 +28,7 @@ from services.deployer.providers.provider import (
     Step,
     ValidatePackage,
 )
-from services.deployer.syntax import SyntaxChecker
+from services.deployer.syntax import SyntaxCheckers
 from shared.bus.bus import Bus, Delivery, Reject
 from shared.database import deployments, functions
 from shared.database.deployments import Deployment
@@ -67,7 +67,7 @@ class Deployer:
         db: Database,
         bus: Bus,
         packages: PackageStore,
-        syntax: SyntaxChecker,
+        syntax: SyntaxCheckers,
         provider: Provider,
     ) -> None:
         self._db = db
@@ -114,6 +114,7 @@ class Deployer:
         observed = Observed(
             active_sha256=None if active is None else active.version.package_sha256,
             stored=await self._provider.observe(desired),
+            active_runtime=None if active is None else active.version.spec.runtime,
         )
         todo = plan(desired, observed, self._provider)
         _log.debug("deployment_planned", deployment_id=deployment.id, plan=todo)
@@ -157,7 +158,7 @@ class Deployer:
             case ValidatePackage():
                 await self._validate(step.sha256)
             case CheckSyntax():
-                await self._syntax.check(desired.source or "")
+                await self._syntax.check(desired.source or "", step.runtime)
             case _:
                 await self._provider.execute(step, desired)
 
@@ -227,10 +228,12 @@ def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
     What is active already has been judged before.
     """
     judged = desired.package_sha256 == observed.active_sha256
+    # What one version of Node.js compiles another may not.
+    compiled = judged and desired.spec.runtime == observed.active_runtime
     steps: list[Step] = []
     if desired.uploaded and not judged:
         steps.append(ValidatePackage(sha256=desired.package_sha256))
-    if desired.source is not None and desired.spec.convention is Convention.NEO and not judged:
-        steps.append(CheckSyntax(size_bytes=len(desired.source.encode())))
+    if desired.source is not None and desired.spec.convention is Convention.NEO and not compiled:
+        steps.append(CheckSyntax(runtime=desired.spec.runtime, size_bytes=len(desired.source.encode())))
     steps.extend(provider.plan(desired, observed))
     return Plan(steps=tuple(steps), activation=ActivateVersion(package_sha256=desired.package_sha256))

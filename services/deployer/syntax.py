@@ -8,6 +8,7 @@ when nothing was asked for a while.
 """
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import orjson
 
 from services.deployer.compiler import Compiler, CompilerError
 from shared.domain.errors import InvalidCodeError, UnavailableError
+from shared.domain.runtime import RUNTIMES, Family
 
 _TRIES = 2
 
@@ -88,6 +90,23 @@ class SyntaxChecker:
         if self._compiler is not None:
             self._compiler.close()
             self._compiler = None
+
+
+class SyntaxCheckers:
+    """One checker for each Node.js program, so that a source is judged by the one that will run it."""
+
+    def __init__(self, nodes: Mapping[Family, Path]) -> None:
+        checkers = {node: SyntaxChecker(node) for node in set(nodes.values())}
+        self._by_family = {family: checkers[node] for family, node in nodes.items()}
+
+    async def check(self, source: str, runtime: str) -> None:
+        """Return if the source compiles on a runtime of the catalogue; raises as ``SyntaxChecker.check`` does."""
+        await self._by_family[RUNTIMES[runtime].family].check(source)
+
+    async def close(self) -> None:
+        """Let the sources in hand be judged, then end the processes."""
+        for checker in set(self._by_family.values()):
+            await checker.close()
 
 
 def _verdict(line: bytes) -> InvalidCodeError | None:

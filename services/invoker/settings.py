@@ -13,6 +13,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
     return EngineSettings(
         directory=settings.data.data_dir / "engine",
         stem_cells_node=given.stem_cells_node,
+        stem_cells_node16=given.stem_cells_node16,
+        stem_cells_node18=given.stem_cells_node18,
         stem_cells_python=given.stem_cells_python,
         max_workers=given.max_workers,
         max_workers_per_function=given.max_workers_per_function,
@@ -21,5 +23,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         network=NetworkPolicy(given.network),
         minimum_level=SandboxLevel(given.min_sandbox),
         node=given.node,
+        node16=given.node16,
+        node18=given.node18,
         bwrap=given.bwrap,
     )

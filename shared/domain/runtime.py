@@ -2,11 +2,12 @@
 The runtimes a function may ask for: a catalogue, not an inventory.
 
 A name says which interpreter family runs the code and by which calling convention. Which version of the
-interpreter is really there is the machine's business: ``nodejs20.x`` and ``node18`` run on the Node.js at hand,
-and the invoker says in its health which one that is. Names that no invoker of ours can run (Java, Ruby, ...) are
-not offered, so that creating a function fails instead of calling it.
+interpreter is really there is the machine's business: ``nodejs20.x`` runs on the newest Node.js, ``node18`` on the
+real Node.js 18 where it is installed, and the invoker says in its health which one that is. Names that no invoker
+of ours can run (Java, Ruby, ...) are not offered, so that creating a function fails instead of calling it.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +19,13 @@ class Family(StrEnum):
     """The interpreters an invoker brings."""
 
     NODE = "node"
+    """The newest Node.js at hand: for every version that has no family of its own."""
+    NODE16 = "node16"
+    NODE18 = "node18"
     PYTHON = "python"
+
+
+NODE_FAMILIES = (Family.NODE, Family.NODE16, Family.NODE18)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +36,22 @@ class Runtime:
     family: Family
     convention: Convention
 
+    def is_real(self, version: str) -> bool:
+        """Tell whether an interpreter of this version is the one the name promises, and not a stand-in."""
+        promised = _VERSION.search(self.name)
+        return promised is not None and f"{version}.".startswith(f"{promised[0]}.")
+
+
+_VERSION = re.compile(r"\d+(\.\d+)?")
+_OWN_FAMILY = {16: Family.NODE16, 18: Family.NODE18}
+
 
 def _table() -> dict[str, Runtime]:
-    names: dict[Family, tuple[str, ...]] = {
-        Family.NODE: tuple(f"nodejs{version}.x" for version in (24, 22, 20, 18, 16)),
-        Family.PYTHON: tuple(f"python3.{minor}" for minor in range(14, 7, -1)),
-    }
-    table = {
-        name: Runtime(name=name, family=family, convention=Convention.LAMBDA)
-        for family, of_family in names.items()
-        for name in of_family
-    }
-    for name in ("node16", "node18"):
-        table[name] = Runtime(name=name, family=Family.NODE, convention=Convention.NEO)
+    families = {f"nodejs{major}.x": _OWN_FAMILY.get(major, Family.NODE) for major in (24, 22, 20, 18, 16)}
+    families |= {f"python3.{minor}": Family.PYTHON for minor in range(14, 7, -1)}
+    table = {name: Runtime(name=name, family=family, convention=Convention.LAMBDA) for name, family in families.items()}
+    for family in _OWN_FAMILY.values():
+        table[family.value] = Runtime(name=family.value, family=family, convention=Convention.NEO)
     return table
 
 

@@ -221,6 +221,12 @@ class EngineSettings:
     stem_cells_node: int = setting(
         "STEM_CELLS_NODE", whole(0, 64), default="2", doc="Node.js workers that wait with no code."
     )
+    stem_cells_node16: int = setting(
+        "STEM_CELLS_NODE16", whole(0, 64), default="1", doc="The same of the real Node.js 16."
+    )
+    stem_cells_node18: int = setting(
+        "STEM_CELLS_NODE18", whole(0, 64), default="1", doc="The same of the real Node.js 18."
+    )
     stem_cells_python: int = setting(
         "STEM_CELLS_PYTHON", whole(0, 64), default="2", doc="Python workers that wait with no code."
     )
@@ -270,7 +276,13 @@ class EngineSettings:
         doc="Allow running functions with no sandbox at all. Only for code you would run yourself.",
     )
     bwrap: Path | None = setting("BWRAP", path, absent="the wheel's, else the PATH's", doc="The bubblewrap to use.")
-    node: Path | None = setting("NODE", path, absent="the wheel's, else the PATH's", doc="The Node.js to use.")
+    node: Path | None = setting("NODE", path, absent="the wheel's, else the PATH's", doc="The newest Node.js to use.")
+    node16: Path | None = setting(
+        "NODE16", path, absent="the one the launcher installed, else the newest", doc="The Node.js 16 to use."
+    )
+    node18: Path | None = setting(
+        "NODE18", path, absent="the one the launcher installed, else the newest", doc="The Node.js 18 to use."
+    )
 
     def conflicts(self) -> Iterator[str]:
         if self.min_sandbox == "none" and not self.trusted_code:

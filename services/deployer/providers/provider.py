@@ -30,10 +30,15 @@ class Desired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What is there. ``active_sha256`` is the package of the version that runs now; ``stored`` is of the desired."""
+    """
+    What is there.
+
+    ``active_sha256`` and ``active_runtime`` are of the version that runs now; ``stored`` is of the desired.
+    """
 
     active_sha256: str | None
     stored: bool
+    active_runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +50,9 @@ class ValidatePackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSyntax:
-    """See whether source compiles, without running it."""
+    """See whether source compiles on its runtime, without running it."""
 
+    runtime: str
     size_bytes: int
 
 

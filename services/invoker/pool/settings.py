@@ -45,6 +45,8 @@ class EngineSettings:
     directory: Path
     """Where root file systems, slots and the filter are kept; made if absent."""
     stem_cells_node: int = 2
+    stem_cells_node16: int = 0
+    stem_cells_node18: int = 0
     stem_cells_python: int = 2
     max_workers: int = 32
     """Most workers that hold a function, over all functions; stem cells come on top."""
@@ -76,7 +78,11 @@ class EngineSettings:
     region: str = "us-east-1"
     """What functions read in ``AWS_REGION``."""
     node: Path | None = None
-    """The Node.js to use; None finds the wheel's, else the PATH's."""
+    """The newest Node.js to use; None finds the wheel's, else the PATH's."""
+    node16: Path | None = None
+    """The Node.js for functions of version 16; None finds the one beside the environment, else ``node`` stands in."""
+    node18: Path | None = None
+    """The same for version 18."""
     python: Path | None = None
     """The Python to use; None is the interpreter of this process."""
     bwrap: Path | None = None

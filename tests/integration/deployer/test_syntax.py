@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from services.deployer.settings import find_node
-from services.deployer.syntax import SyntaxChecker
+from services.deployer.syntax import SyntaxChecker, SyntaxCheckers
 from shared.domain.errors import InvalidCodeError, UnavailableError
+from shared.domain.runtime import NODE_FAMILIES, Family
 from shared.process.settings import EngineSettings
 from tests.support.eventually import eventually
 
-NODE = find_node(EngineSettings())
+NODES = {family: find_node(EngineSettings(), family) for family in NODE_FAMILIES}
+NODE = NODES[Family.NODE]
 
 Start = Callable[..., SyntaxChecker]
 
@@ -38,6 +40,12 @@ async def start() -> AsyncIterator[Start]:
 @pytest.fixture
 def syntax(start: Start) -> SyntaxChecker:
     return start()
+
+
+@pytest.fixture(params=NODE_FAMILIES)
+def each(request: pytest.FixtureRequest, start: Start) -> SyntaxChecker:
+    """A checker of each Node.js."""
+    return start(NODES[request.param])
 
 
 async def fault(syntax: SyntaxChecker, source: str) -> InvalidCodeError:
@@ -63,12 +71,12 @@ def alive(pid: int | None) -> bool:
         "module.exports = '" + "x" * 100_000 + "'",
     ],
 )
-async def test_a_commonjs_module_is_accepted(syntax: SyntaxChecker, source: str) -> None:
-    await syntax.check(source)
+async def test_a_commonjs_module_is_accepted(each: SyntaxChecker, source: str) -> None:
+    await each.check(source)
 
 
-async def test_a_syntax_error_is_shown_with_its_line_and_place(syntax: SyntaxChecker) -> None:
-    error = await fault(syntax, "module.exports = async () => {\n  return {;\n}")
+async def test_a_syntax_error_is_shown_with_its_line_and_place(each: SyntaxChecker) -> None:
+    error = await fault(each, "module.exports = async () => {\n  return {;\n}")
 
     assert error.message == "Unexpected token ';'"
     assert error.fields == {
@@ -88,13 +96,32 @@ async def test_a_syntax_error_is_shown_with_its_line_and_place(syntax: SyntaxChe
         ("await 1", "await is only valid in async functions and the top level bodies of modules"),
         ("let exports = 1", "Identifier 'exports' has already been declared"),
         ("const a = `", "Unexpected end of input"),
-        ("/(/", "Invalid regular expression: /(/: Unterminated group"),
     ],
 )
-async def test_what_is_no_body_of_a_commonjs_module_is_refused(
-    syntax: SyntaxChecker, source: str, message: str
-) -> None:
-    assert (await fault(syntax, source)).message == message
+async def test_what_is_no_body_of_a_commonjs_module_is_refused(each: SyntaxChecker, source: str, message: str) -> None:
+    assert (await fault(each, source)).message == message
+
+
+async def test_a_source_is_judged_by_the_node_it_will_run_on() -> None:
+    checkers = SyntaxCheckers(NODES)
+    newer = "class Counter { static count = 0; static { Counter.count = 1; } }\nmodule.exports = /[a--b]/v"
+    try:
+        with pytest.raises(InvalidCodeError) as refused:
+            await checkers.check(newer, "node18")
+        await checkers.check(newer, "nodejs24.x")
+        await checkers.check("class Counter { static { Counter.count = 1; } }", "node16")
+        with pytest.raises(InvalidCodeError) as older:
+            await checkers.check("module.exports = Object\n  .keys({})\n  .with = /a/v", "node16")
+    finally:
+        await checkers.close()
+
+    assert refused.value.fields["line"] == 2
+    assert str(refused.value.fields["stack"]).startswith("/function/index.js:2\nmodule.exports = /[a--b]/v\n")
+    assert older.value.fields["line"] == 3
+
+
+async def test_a_regular_expression_is_judged_where_its_node_judges_it_before_it_runs(syntax: SyntaxChecker) -> None:
+    assert (await fault(syntax, "/(/")).message == "Invalid regular expression: /(/: Unterminated group"
 
 
 async def test_the_source_is_not_run(syntax: SyntaxChecker) -> None:
@@ -112,38 +139,38 @@ async def test_one_source_does_not_change_the_verdict_on_the_next(syntax: Syntax
         await fault(syntax, "const x = ;")
 
 
-async def test_a_very_long_line_is_shown_around_the_fault_only(syntax: SyntaxChecker) -> None:
-    error = await fault(syntax, "x" * 900 + " y" + "z" * 50)
+async def test_a_very_long_line_is_shown_around_the_fault_only(each: SyntaxChecker) -> None:
+    error = await fault(each, "x" * 900 + " y" + "z" * 50)
 
     _, line, caret, _ = str(error.fields["stack"]).split("\n")
     assert len(line) <= 160
     assert line[caret.index("^")] == "y"
 
 
-async def test_a_fault_too_far_out_for_node_to_point_at_is_shown_without_a_caret(syntax: SyntaxChecker) -> None:
-    error = await fault(syntax, "x" * 50_000 + " y" + "z" * 50_000)
+async def test_a_fault_too_far_out_for_node_to_point_at_is_shown_without_a_caret(each: SyntaxChecker) -> None:
+    error = await fault(each, "x" * 50_000 + " y" + "z" * 50_000)
 
     assert error.fields["line"] == 1
     assert str(error.fields["stack"]).startswith("/function/index.js:1\nxxxx")
     assert len(str(error.fields["stack"])) < 1500
 
 
-async def test_a_very_long_message_is_cut(syntax: SyntaxChecker) -> None:
+async def test_a_very_long_message_is_cut(each: SyntaxChecker) -> None:
     name = "a" * 50_000
 
-    error = await fault(syntax, f"let {name} = 1, {name} = 2")
+    error = await fault(each, f"let {name} = 1, {name} = 2")
 
     assert len(error.message) <= 1000
     assert len(str(error.fields["stack"])) < 2500
 
 
-async def test_nesting_too_deep_to_parse_is_refused_and_the_process_lives_on(syntax: SyntaxChecker) -> None:
-    error = await fault(syntax, "[" * 50_000)
-    pid = syntax.pid
-    await syntax.check("module.exports = 1")
+async def test_nesting_too_deep_to_parse_is_refused_and_the_process_lives_on(each: SyntaxChecker) -> None:
+    error = await fault(each, "[" * 50_000)
+    pid = each.pid
+    await each.check("module.exports = 1")
 
     assert error.fields["name"] == "RangeError"
-    assert syntax.pid == pid
+    assert each.pid == pid
 
 
 async def test_many_sources_at_once_each_get_their_own_verdict(syntax: SyntaxChecker) -> None:

