@@ -2,9 +2,9 @@ r"""
 Secrets a run was given, taken out of what it logged and of how it failed.
 
 Every place where a value of at least four characters stands becomes ``***``: as it is, as ``util.inspect`` or
-``JSON.stringify`` writes it inside an object (escaped, also one in the other), and as ``util.inspect`` breaks text of
-several lines into ``'one\n' +`` and ``'two'``. Values that overlap or contain each other leave nothing of themselves.
-Where a text was cut, its end is taken out too when it is the beginning of a value.
+``JSON.stringify`` writes it inside an object (escaped, also one in the other), as ``util.inspect`` breaks text of
+several lines into ``'one\n' +`` and ``'two'``, and with its lines indented. Values that overlap or contain each other
+leave nothing of themselves. Where a text was cut, its end is taken out too when it is the beginning of a value.
 
 A result is its author's business and not touched. What a function encodes by itself is not recognised.
 """
@@ -24,7 +24,8 @@ _TRUNCATED = "…(truncated)"
 _LONG = 512
 """An error's name of so many characters may have been cut by the runtime, a line or text of 32 times as many too."""
 _LONG_TEXT = 32 * _LONG
-_BETWEEN_LINES = re.compile(r"""['"`] \+\n *['"`]|\\(?=')""")
+_BREAK = re.compile(r"""['"`] \+\n *['"`]|\\(?=')""")
+_INDENT = re.compile(r"(?<=\n) +")
 _INSPECTED = {
     **{code: f"\\x{code:02X}" for code in (*range(0x20), *range(0x7F, 0xA0))},
     **{
@@ -43,7 +44,11 @@ class Redactor:
     def __init__(self, values: Iterable[str]) -> None:
         kept = [value for value in values if len(value) >= SHORTEST]
         self._forms = tuple(sorted({form for value in kept for form in _forms(value)}, key=len, reverse=True))
-        self._broken_forms = tuple({_inspected(value) for value in kept if "\n" in value})
+        of_lines = [value for value in kept if "\n" in value]
+        self._spread = (
+            (_BREAK, tuple({_inspected(value) for value in of_lines})),
+            (_INDENT, tuple({_INDENT.sub("", value) for value in of_lines})),
+        )
 
     def report(self, report: Report) -> Report:
         """Return a report without the values in its log lines and in the error the function raised."""
@@ -65,8 +70,9 @@ class Redactor:
     def text(self, text: str, *, cut: bool = False) -> str:
         """Return ``text`` without the values; ``cut`` says that its end may be missing."""
         spans = list(_found(text, self._forms, cut=cut))
-        if self._broken_forms and _BETWEEN_LINES.search(text):
-            spans += self._found_in_broken(text, cut=cut)
+        for gap, forms in self._spread:
+            if forms and gap.search(text):
+                spans += _found_between(gap, text, forms, cut=cut)
         if not spans:
             return text
         made, at = [], 0
@@ -84,26 +90,6 @@ class Redactor:
         if text.endswith(_TRUNCATED):
             return self.text(text.removesuffix(_TRUNCATED), cut=True) + _TRUNCATED
         return self.text(text, cut=cut or len(text) > _LONG_TEXT)
-
-    def _found_in_broken(self, text: str, *, cut: bool) -> Iterator[Span]:
-        """Look in the text with the breaks between inspected lines taken out; yield places in the text itself."""
-        pieces: list[str] = []
-        starts, origins = [], []
-        length = at = 0
-        for gap in (*_BETWEEN_LINES.finditer(text), None):
-            piece = text[at : gap.start() if gap is not None else len(text)]
-            starts.append(length)
-            origins.append(at)
-            pieces.append(piece)
-            length += len(piece)
-            at = gap.end() if gap is not None else at
-
-        def origin(place: int) -> int:
-            index = bisect_right(starts, place) - 1
-            return origins[index] + place - starts[index]
-
-        for start, end in _found("".join(pieces), self._broken_forms, cut=cut):
-            yield origin(start), origin(end - 1) + 1
 
 
 def _found(text: str, forms: Iterable[str], *, cut: bool) -> Iterator[Span]:
@@ -123,6 +109,28 @@ def _found(text: str, forms: Iterable[str], *, cut: bool) -> Iterator[Span]:
                     yield at, len(text)
                     break
                 at = text.find(beginning, at + 1)
+
+
+def _found_between(gap: re.Pattern[str], text: str, forms: Iterable[str], *, cut: bool) -> Iterator[Span]:
+    """Look in the text with the gaps taken out; yield places in the text itself."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    origins: list[int] = []
+    length = at = 0
+    for found in (*gap.finditer(text), None):
+        piece = text[at : found.start() if found is not None else len(text)]
+        starts.append(length)
+        origins.append(at)
+        pieces.append(piece)
+        length += len(piece)
+        at = found.end() if found is not None else at
+
+    def origin(place: int) -> int:
+        index = bisect_right(starts, place) - 1
+        return origins[index] + place - starts[index]
+
+    for start, end in _found("".join(pieces), forms, cut=cut):
+        yield origin(start), origin(end - 1) + 1
 
 
 def _merged(spans: Iterable[Span]) -> Iterator[Span]:
