@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.api.app import ApiService
 from services.api.server import Server
+from shared.database import replicas
 from shared.domain.errors import UnavailableError
 from shared.domain.outcome import Outcome
 from tests.integration.api.harness import API_KEY, Running, echo
@@ -60,6 +61,20 @@ async def test_every_route_wants_a_valid_key(api: Running, credential: dict[str,
                 "error": {"code": "unauthorized", "message": "API key missing or not valid"},
             }
         assert (await anonymous.get("/v1/health")).status_code == 200
+
+
+async def test_health_tells_the_version_that_really_runs_each_runtime(api: Running) -> None:
+    async def told() -> list[tuple[str, str | None, bool]]:
+        runtimes = (await api.http.get("/v1/health")).json()["data"]["runtimes"]
+        return [(each["name"], each["version"], each["real"]) for each in runtimes]
+
+    assert await told() == [("node16", None, False), ("node18", None, False)]
+    one = {"runtimes": {"node16": {"version": "16.20.2"}, "node18": {"version": "18.20.8"}}}
+    other = {"runtimes": {"node16": {"version": "24.19.0"}, "node18": {"version": "18.20.8"}}}
+    await replicas.beat(api.db, "one", "invoker", one)
+    await replicas.beat(api.db, "other", "invoker", other)
+
+    assert await told() == [("node16", "24.19.0", False), ("node16", "16.20.2", True), ("node18", "18.20.8", True)]
 
 
 async def test_a_bearer_key_counts_and_the_header_of_its_own_wins(api: Running) -> None:

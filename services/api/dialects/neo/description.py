@@ -154,10 +154,29 @@ _INVOKED = an_object(
     },
     required=("execution",),
 )
+_HEALTH: Object = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["ok", "degraded", "draining"]},
+        "service": TEXT,
+        "checks": {"type": "object"},
+        "runtimes": {
+            "type": "array",
+            "description": "Each runtime, once for each version that runs it on some invoker.",
+            "items": an_object(
+                {
+                    "name": {"type": "string", "enum": _RUNTIMES},
+                    "version": or_null("string", description="Null when no invoker is there to tell."),
+                    "real": {"type": "boolean", "description": "False where another version stands in."},
+                }
+            ),
+        },
+    },
+}
 
 OPERATIONS: dict[tuple[str, str], Object] = {
     ("GET", "/v1/health"): {
-        **operation("neoHealth", "Tell how the service is", envelope({"type": "object"})),
+        **operation("neoHealth", "Tell how the service is", envelope(_HEALTH)),
         "security": [],
     },
     ("GET", _FUNCTIONS): operation(

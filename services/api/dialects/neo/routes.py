@@ -16,7 +16,7 @@ from services.api.dialects.neo.callers import allowed, anybody
 from services.api.dialects.neo.description import OPERATIONS, SCHEMAS, SECURITY
 from services.api.dialects.neo.throttling import judge_refusal, tell, telling
 from services.api.http import read_body
-from services.api.operations import invoke, read_executions, read_functions
+from services.api.operations import invoke, read_executions, read_functions, read_runtimes
 from services.api.operations.create_function import create_function, require_quota
 from services.api.operations.delete_function import delete_function
 from services.api.operations.read_executions import ExecutionFilter
@@ -96,7 +96,8 @@ class NeoDialect:
     async def show_health(self, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
         anybody(self._platform, request)
         report = await self._health.health()
-        return success({**report.body, "runtimes": list(offered(Convention.NEO))})
+        running = await read_runtimes.running_runtimes(self._platform, Convention.NEO)
+        return success({**report.body, "runtimes": [views.running_runtime(each) for each in running]})
 
     async def list_functions(self, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
         identity = await allowed(self._platform, request, Action.LIST_FUNCTIONS)

@@ -14,6 +14,7 @@ import orjson
 from services.api.operations.invoke import Accepted, Invoked
 from services.api.operations.missing_lines import MissingLines
 from services.api.operations.read_executions import LoggedExecution
+from services.api.operations.read_runtimes import RunningRuntime
 from shared.domain.execution import Execution, ExecutionStatus
 from shared.domain.function import Function, FunctionStats
 from shared.domain.outcome import LogLine
@@ -90,6 +91,11 @@ def stats(counts: FunctionStats) -> View:
         "averageExecutionTime": counts.mean_duration_ms,
         "lastInvocation": timestamp(counts.last_invocation),
     }
+
+
+def running_runtime(running: RunningRuntime) -> View:
+    """Return a runtime as health shows it: the version that really runs it, null when that is not known."""
+    return {"name": running.name, "version": running.version, "real": running.real}
 
 
 def pagination(total: int, limit: int, offset: int, returned: int) -> View:
