@@ -50,6 +50,10 @@ class Bubblewrap:
     max_processes: int
     visible: Callable[[Path], str]
 
+    @property
+    def own_loopback(self) -> bool:
+        return self.network is not NetworkPolicy.HOST
+
     def request(self, spec: SandboxSpec) -> dict[str, Any]:
         made: dict[str, Any] = {
             "op": "spawn",
@@ -64,6 +68,8 @@ class Bubblewrap:
             "nice": NICE,
             "oom_score": OOM_SCORE,
         }
+        if spec.api_port and self.own_loopback:
+            made["listen"] = spec.api_port
         if self.network is NetworkPolicy.INTERNET:
             made["slirp"] = [str(self.slirp4netns), "-c", "-m", "65520", "--disable-host-loopback"]
             if spec.slot.uid is not None:  # as root the helper gives up its own rights once it is set up

@@ -50,6 +50,8 @@ class RootFilesystem:
     library_directory: str
     command: tuple[str, ...]
     """The worker's command line, all paths as inside."""
+    trial: tuple[str, ...] = ()
+    """A command line that does nothing, to try a sandbox with; empty: the worker's program tells its version."""
     interpreter: Interpreter | None = None
     """None when functions bring a program of their own."""
 
@@ -65,6 +67,8 @@ class SandboxSpec:
     """Variables the program needs at its start; the rest come with the function."""
     command: tuple[str, ...] | None = None
     """Runs instead of the worker: for probes."""
+    api_port: int = 0
+    """Where on the loopback interface the program finds the Runtime API; 0 when it needs none."""
 
 
 class SandboxDriver(Protocol):
@@ -72,6 +76,11 @@ class SandboxDriver(Protocol):
 
     @property
     def level(self) -> SandboxLevel: ...
+
+    @property
+    def own_loopback(self) -> bool:
+        """Tell whether each sandbox has a loopback interface of its own."""
+        ...
 
     def request(self, spec: SandboxSpec) -> dict[str, Any]:
         """Return the spawner's request for this sandbox, but for its id."""

@@ -21,6 +21,8 @@ _CLONE_NEWNS = 0x00020000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _SIOCADDRT = 0x890B
 _RTF_UP, _RTF_REJECT = 0x1, 0x200
+_IP_FREEBIND = 15
+_BACKLOG = 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -79,6 +81,19 @@ def show_directory_at(directory: str, place: str) -> None:
         _libc.mount(os.fsencode(directory), os.fsencode(place), None, ctypes.c_ulong(_MS_BIND | _MS_REC), None),
         f"mount --bind {directory}",
     )
+
+
+def listen_on_loopback(port: int) -> socket.socket:
+    """
+    Return a socket that listens on 127.0.0.1 of the current network namespace.
+
+    It stays in that namespace whoever holds it. The address need not be there yet: it comes with the interface.
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    made.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
+    made.bind(("127.0.0.1", port))
+    made.listen(_BACKLOG)
+    return made
 
 
 def reject_route(network: str, mask: str) -> None:

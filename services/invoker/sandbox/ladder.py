@@ -23,9 +23,10 @@ from services.invoker.sandbox.bubblewrap import Bubblewrap
 from services.invoker.sandbox.driver import RootFilesystem, SandboxDriver, SandboxSpec
 from services.invoker.sandbox.landlock import version as landlock_version
 from services.invoker.sandbox.rootfs import libraries_of, place
+from services.invoker.sandbox.seccomp import InternetSockets
 from services.invoker.sandbox.seccomp import program as filter_program
 from services.invoker.sandbox.slots import OpenSlot
-from services.invoker.sandbox.spawner import Spawner
+from services.invoker.sandbox.spawner import Spawner, why_not_shown
 from services.invoker.sandbox.states import KillReason
 from services.invoker.sandbox.worker import Worker, WorkerLimits
 from shared.domain.outcome import Crashed
@@ -36,6 +37,10 @@ _TRIAL_LIMITS = WorkerLimits(result_bytes=0, log_bytes=65536, line_bytes=4096, s
 
 class NoSandboxError(CannotStartError):
     """No rung of the ladder that the operator allows works here; the text says why each did not."""
+
+
+class OutOfReachError(CannotStartError):
+    """Sandboxes cannot be shown the engine's directory; the text says which directory, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +121,25 @@ class View:
 
 
 def make_view(engine: Path) -> View:
-    """Return how sandboxes will see the engine's directory; make the place for it if one is needed."""
+    """
+    Return how sandboxes will see the engine's directory; make the place for it if one is needed.
+
+    Raises:
+        OutOfReachError: one is needed and cannot be made here: mounts are forbidden, or this is a chroot.
+    """
     if os.geteuid() != 0 or reachable(engine):
         return View(engine, None)
     place_for = Path(tempfile.mkdtemp(prefix="tidemill-", dir="/run" if os.access("/run", os.W_OK) else None))
     place_for.chmod(0o755)
-    return View(engine, place_for)
+    view = View(engine, place_for)
+    problem = why_not_shown(engine, place_for)
+    if problem:
+        view.close()
+        raise OutOfReachError(
+            f"sandboxes run under other users, who may not enter a directory above {engine}, and it cannot be shown to "
+            f"them elsewhere ({problem}): choose another with --data-dir or TIDEMILL_DATA_DIR"
+        )
+    return view
 
 
 def candidates(settings: EngineSettings, view: Callable[[Path], str]) -> tuple[Sequence[SandboxDriver], list[Rung]]:
@@ -140,7 +158,7 @@ def candidates(settings: EngineSettings, view: Callable[[Path], str]) -> tuple[S
                 level=level,
                 program=program,
                 libraries=libraries,
-                filter_file=_filter_file(settings.directory, internet_sockets=True),
+                filter_file=_filter_file(settings.directory, InternetSockets.ALL),
                 network=network,
                 slirp4netns=find_slirp4netns(settings),
                 max_processes=settings.max_processes,
@@ -150,7 +168,8 @@ def candidates(settings: EngineSettings, view: Callable[[Path], str]) -> tuple[S
         ]
     # Without a network namespace only "host" lets TCP through; "internet" cannot be told from it, so it is none.
     open_network = network is NetworkPolicy.HOST
-    filter_file = _filter_file(settings.directory, internet_sockets=open_network)
+    filter_file = _filter_file(settings.directory, InternetSockets.ALL if open_network else InternetSockets.NONE)
+    api_filter_file = filter_file if open_network else _filter_file(settings.directory, InternetSockets.STREAMS)
     for level in (SandboxLevel.LANDLOCK, SandboxLevel.NONE):
         if level is SandboxLevel.LANDLOCK and landlock_version() == 0:
             failed.append(Rung(level=level, reason="this kernel has no Landlock (5.13 and newer, if enabled)"))
@@ -159,6 +178,7 @@ def candidates(settings: EngineSettings, view: Callable[[Path], str]) -> tuple[S
             Bare(
                 level=level,
                 filter_file=filter_file,
+                api_filter_file=api_filter_file,
                 network=open_network,
                 max_processes=settings.max_processes,
                 visible=view,
@@ -217,7 +237,7 @@ async def _try(driver: SandboxDriver, spawner: Spawner, slot: OpenSlot, root: Ro
     """Run a program that does nothing in a sandbox; return None when it worked, else what went wrong."""
     gone = asyncio.Event()
     worker = Worker(spawner, slot, root.runtime, _TRIAL_LIMITS, lambda _: gone.set())
-    spec = SandboxSpec(root=root, slot=slot.slot, tmp_mb=1, command=(root.command[0], "--version"))
+    spec = SandboxSpec(root=root, slot=slot.slot, tmp_mb=1, command=root.trial or (root.command[0], "--version"))
     outcome = await worker.start(driver.request(spec))
     worker.end(KillReason.NOT_STARTED)
     async with asyncio.timeout(_TRIAL_LIMITS.start_s):
@@ -245,9 +265,9 @@ def _within_reach(program: Path, engine: Path) -> tuple[Path, Path | None]:
     return target, tools / "lib"
 
 
-def _filter_file(engine: Path, *, internet_sockets: bool) -> Path:
-    path = engine / ("filter-internet.bpf" if internet_sockets else "filter-local.bpf")
-    content = filter_program(platform.machine(), internet_sockets=internet_sockets)
+def _filter_file(engine: Path, internet: InternetSockets) -> Path:
+    path = engine / f"filter-{internet}.bpf"
+    content = filter_program(platform.machine(), internet=internet)
     if not path.exists() or path.read_bytes() != content:
         making = path.with_suffix(f".{os.getpid()}")
         making.write_bytes(content)

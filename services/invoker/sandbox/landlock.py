@@ -16,7 +16,7 @@ from services.invoker.sandbox import kernel
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
-_PATH_BENEATH = 1
+_PATH_BENEATH, _NET_PORT = 1, 2
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE, _DEVICE_IOCTL, _REFER = 1 << 14, 1 << 15, 1 << 13
 _ALL_FIRST_VERSION = (1 << 13) - 1
@@ -25,7 +25,9 @@ _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 # The kernel interface version that first knew each right.
 _FS_RIGHTS_SINCE = ((2, _REFER), (3, _TRUNCATE), (5, _DEVICE_IOCTL))
-_NETWORK_SINCE, _SCOPES_SINCE = 4, 6
+NETWORK_SINCE = 4
+"""The version that first bounded TCP."""
+_SCOPES_SINCE = 6
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,8 +43,8 @@ def confine(how: dict[str, Any]) -> None:
     Confine this process as asked.
 
     ``how`` has ``filter`` (path of a seccomp program) and, unless the sandbox level is ``none``, ``readable``
-    (paths that may be read and executed), ``writable`` (paths that may be written too) and ``network``
-    (whether TCP stays allowed).
+    (paths that may be read and executed), ``writable`` (paths that may be written too), ``network`` (whether TCP
+    stays allowed) and perhaps ``connect`` (the one port it may connect to, of whatever host).
 
     Raises:
         OSError: the kernel refused a part; nothing may be executed then.
@@ -51,11 +53,11 @@ def confine(how: dict[str, Any]) -> None:
         program = stored.read()
     kernel.forbid_new_privileges()
     if "readable" in how:
-        _restrict(how["readable"], how["writable"], network=how["network"])
+        _restrict(how["readable"], how["writable"], network=how["network"], port=how.get("connect", 0))
     kernel.filter_system_calls(program)
 
 
-def _restrict(readable: list[str], writable: list[str], *, network: bool) -> None:
+def _restrict(readable: list[str], writable: list[str], *, network: bool, port: int) -> None:
     known = version()
     if known == 0:
         raise OSError("this kernel has no Landlock")
@@ -64,7 +66,7 @@ def _restrict(readable: list[str], writable: list[str], *, network: bool) -> Non
         if known >= since:
             rights |= right
     attributes = struct.pack("=Q", rights)
-    if known >= _NETWORK_SINCE:
+    if known >= NETWORK_SINCE:
         attributes += struct.pack("=Q", 0 if network else _BIND_TCP | _CONNECT_TCP)
     if known >= _SCOPES_SINCE:
         attributes += struct.pack("=Q", _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)
@@ -74,6 +76,9 @@ def _restrict(readable: list[str], writable: list[str], *, network: bool) -> Non
             _allow(ruleset, path, rights & (_EXECUTE | _READ_FILE | _READ_DIR))
         for path in writable:
             _allow(ruleset, path, rights)
+        if port and not network and known >= NETWORK_SINCE:
+            rule = struct.pack("=QQ", _CONNECT_TCP, port)
+            _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_NET_PORT), rule, ctypes.c_uint(0))
         _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
     finally:
         os.close(ruleset)

@@ -11,12 +11,14 @@ then falls back to ``clone``; another architecture's calls kill the process.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from enum import StrEnum
 
 _LOAD_WORD = 0x20
 _JUMP_EQUAL = 0x15
 _JUMP_AT_LEAST = 0x35
 _JUMP_ANY_BIT = 0x45
+_AND = 0x54
 _RETURN = 0x06
 
 _KILL_PROCESS = 0x80000000
@@ -25,12 +27,16 @@ _ALLOW = 0x7FFF0000
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 
 # Offsets in struct seccomp_data; the low half of an argument comes first on both (little-endian) machines.
-_NUMBER, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
+_NUMBER, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40
 _ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 _NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
+_TYPE_BITS, _SOCK_STREAM = 0xF, 1
+_PLAIN_TCP = (0, 6)  # not MPTCP, SCTP or SMC, which streams can be too
+_MSG_FASTOPEN = 0x20000000  # connects without connect()
+_SENDING = {"sendto": ((44, 206), _ARG3), "sendmsg": ((46, 211), _ARG2), "sendmmsg": ((307, 269), _ARG3)}
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
 INSPECTED = {"clone": (56, 220), "clone3": (435, 435), "socket": (41, 198), "ioctl": (16, 29)}
@@ -111,6 +117,15 @@ DENIED: Mapping[str, tuple[int | None, int | None]] = {
 """Calls refused whatever their arguments: numbers on (x86_64, aarch64)."""
 
 
+class InternetSockets(StrEnum):
+    """Which sockets of the internet families can be made."""
+
+    ALL = "all"
+    STREAMS = "streams"
+    """Plain TCP over IPv4, which Landlock can then bound."""
+    NONE = "none"
+
+
 class UnknownMachineError(Exception):
     """There is no table for this processor architecture."""
 
@@ -138,12 +153,12 @@ class _Program:
         return 0 if label is None else self._labels[label] - at - 1
 
 
-def program(machine: str, *, internet_sockets: bool = True) -> bytes:
+def program(machine: str, *, internet: InternetSockets = InternetSockets.ALL) -> bytes:
     """
     Return the filter for ``x86_64`` or ``aarch64``.
 
-    Without ``internet_sockets`` not even AF_INET sockets can be made: for sandboxes that have no network
-    namespace of their own and must not reach the host's.
+    Fewer than all internet sockets are for sandboxes that have no network namespace of their own and must not
+    reach the host's.
 
     Raises:
         UnknownMachineError: for any other machine.
@@ -159,13 +174,21 @@ def program(machine: str, *, internet_sockets: bool = True) -> bytes:
         made.add(_JUMP_AT_LEAST, _X32_BIT, yes="enosys")
     for name, numbers in INSPECTED.items():
         made.add(_JUMP_EQUAL, numbers[column], yes=name if name != "clone3" else "enosys")
+    sending = _SENDING if internet is InternetSockets.STREAMS else {}
+    for name, (numbers, _) in sending.items():
+        made.add(_JUMP_EQUAL, numbers[column], yes=name)
     for denied in DENIED.values():
         number = denied[column]
         if number is not None:
             made.add(_JUMP_EQUAL, number, yes="eperm")
     made.label("allow")
     made.add(_RETURN, _ALLOW)
-    _judge_arguments(made, (_AF_INET, _AF_INET6) if internet_sockets else ())
+    _judge_arguments(made)
+    _judge_sockets(made, internet)
+    for name, (_, flags) in sending.items():
+        made.label(name)
+        made.add(_LOAD_WORD, flags)
+        made.add(_JUMP_ANY_BIT, _MSG_FASTOPEN, yes="eperm", no="let")
     for label, answer in (
         ("eperm", _ERRNO | _EPERM),
         ("enosys", _ERRNO | _ENOSYS),
@@ -178,7 +201,7 @@ def program(machine: str, *, internet_sockets: bool = True) -> bytes:
     return made.assemble()
 
 
-def _judge_arguments(made: _Program, internet: Iterable[int]) -> None:
+def _judge_arguments(made: _Program) -> None:
     made.label("clone")
     made.add(_LOAD_WORD, _ARG0)
     made.add(_JUMP_ANY_BIT, _NEW_NAMESPACES, yes="eperm", no="let")
@@ -187,8 +210,19 @@ def _judge_arguments(made: _Program, internet: Iterable[int]) -> None:
     for request in _TERMINAL_INJECTION:
         made.add(_JUMP_EQUAL, request, yes="eperm")
     made.add(_RETURN, _ALLOW)
+
+
+def _judge_sockets(made: _Program, internet: InternetSockets) -> None:
     made.label("socket")
     made.add(_LOAD_WORD, _ARG0)
-    for family in (_AF_UNIX, _AF_NETLINK, *internet):
+    for family in (_AF_UNIX, _AF_NETLINK, *((_AF_INET, _AF_INET6) if internet is InternetSockets.ALL else ())):
         made.add(_JUMP_EQUAL, family, yes="let")
+    if internet is InternetSockets.STREAMS:
+        made.add(_JUMP_EQUAL, _AF_INET, no="family")
+        made.add(_LOAD_WORD, _ARG1)
+        made.add(_AND, _TYPE_BITS)
+        made.add(_JUMP_EQUAL, _SOCK_STREAM, no="family")
+        made.add(_LOAD_WORD, _ARG2)
+        for protocol in _PLAIN_TCP:
+            made.add(_JUMP_EQUAL, protocol, yes="let")
     made.add(_RETURN, _ERRNO | _EAFNOSUPPORT)

@@ -22,9 +22,21 @@ from typing import Any, Protocol
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _MAX_MESSAGE = 192 * 1024
 _STOP_S = 5.0
+_TRY_S = 10.0
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv.pop()); from services.invoker.sandbox.spawner_process import main; main()"
 )
+
+
+_SHOW = """
+import sys
+sys.path.insert(0, sys.argv.pop())
+from services.invoker.sandbox import kernel
+try:
+    kernel.show_directory_at(*sys.argv[1:])
+except OSError as error:
+    sys.exit(error.strerror)
+"""
 
 
 class RequestTooLargeError(Exception):
@@ -33,6 +45,9 @@ class RequestTooLargeError(Exception):
 
 class Watcher(Protocol):
     """Hears of one sandbox."""
+
+    def sandbox_listens(self, listener: int) -> None:
+        """Own ``listener`` from now on: a socket on its own loopback interface; heard before it has started."""
 
     def sandbox_started(self, pidfd: int, pid: int) -> None:
         """Own ``pidfd`` from now on: the first process of the sandbox (host id ``pid``)."""
@@ -82,9 +97,9 @@ class Spawner:
         self._socket = ours
         asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)
 
-    def spawn(self, request: dict[str, Any], control: int, log: int, watcher: Watcher) -> int:
+    def spawn(self, request: dict[str, Any], log: int, control: int | None, watcher: Watcher) -> int:
         """
-        Ask for a sandbox; both descriptors stay the caller's to close. Return its id.
+        Ask for a sandbox; the descriptors stay the caller's to close. Return its id.
 
         Raises:
             RequestTooLargeError: the request does not fit a message.
@@ -94,7 +109,7 @@ class Spawner:
         message = json.dumps({**request, "id": self._last_id}).encode()
         if len(message) > _MAX_MESSAGE:
             raise RequestTooLargeError(f"{len(message)} bytes, at most {_MAX_MESSAGE}")
-        self._send(message, [control, log])
+        self._send(message, [log] if control is None else [log, control])
         self._watchers[self._last_id] = watcher
         return self._last_id
 
@@ -151,6 +166,8 @@ class Spawner:
         if watcher is None:
             for each in descriptors:
                 os.close(each)
+        elif news["op"] == "listening":
+            watcher.sandbox_listens(descriptors[0])
         elif news["op"] == "started":
             watcher.sandbox_started(descriptors[0], news["pid"])
         elif news["op"] == "failed":
@@ -180,6 +197,19 @@ class Spawner:
         while self._unsent:
             for each in self._unsent.popleft()[1]:
                 os.close(each)
+
+
+def why_not_shown(directory: Path, place: Path) -> str:
+    """Try what ``Spawner.start`` does with its ``show``; return why it would fail, empty when it would not."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _SHOW, str(directory), str(place), str(_REPOSITORY)],
+        capture_output=True,
+        text=True,
+        timeout=_TRY_S,
+        check=False,
+        env={},
+    )
+    return done.stderr.strip()
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> None:

@@ -5,7 +5,8 @@ Forking a process of 150 MB with an event loop stops that loop for 17 ms; forkin
 started with ``python -I -S``, holds one SEQPACKET socket to its invoker and dies with it: at the end of file
 on that socket it kills every sandbox.
 
-    invoker ──{"op":"spawn", id, ...} + [control, log]──▶ spawner ──fork──▶ bwrap ──▶ worker
+    invoker ──{"op":"spawn", id, ...} + [log, control?]─▶ spawner ──fork──▶ bwrap ──▶ worker
+            ◀─{"op":"listening", id} + [listener]────────         (only if asked for)
             ◀─{"op":"started", id} + [pidfd]─────────────         (child id arrives on the information pipe)
             ◀─{"op":"exited", id, status}────────────────         (waitpid)
 
@@ -160,8 +161,10 @@ class Spawner:
             opened[BLOCK], ours["block"] = os.pipe2(os.O_CLOEXEC)
             opened[FILTER] = os.open(request["filter"], os.O_RDONLY | os.O_CLOEXEC)
             opened[ARGUMENTS] = _in_memory("\0".join(request["arguments"]))
-        control, log = descriptors
-        places = {1: log, 2: log, CONTROL: control, **opened}
+        log, *control = descriptors
+        places = {1: log, 2: log, **opened}
+        if control:
+            places[CONTROL] = control[0]
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -183,12 +186,23 @@ class Spawner:
             sandbox.init = int(json.loads(sandbox.told)["child-pid"])
             for path in sandbox.request["cgroups"]:
                 write(path, str(sandbox.init))
+            if "listen" in sandbox.request:
+                self._listen(sandbox)
             if "slirp" in sandbox.request:
                 self._connect(sandbox)
             else:
                 self._release(sandbox)
         except (ValueError, KeyError, OSError) as error:
             self._fail(sandbox, error)
+
+    def _listen(self, sandbox: Started) -> None:
+        """Give the invoker a socket that listens on the sandbox's own loopback interface."""
+
+        def listen() -> None:
+            listener = kernel.listen_on_loopback(sandbox.request["listen"])
+            self._send({"op": "listening", "id": sandbox.id}, (listener.fileno(),))
+
+        _in_network_of(sandbox.init, listen, "the Runtime API could not be offered")
 
     def _connect(self, sandbox: Started) -> None:
         """Start the user-mode network of a sandbox; it says on a pipe when it is up."""
@@ -216,7 +230,13 @@ class Spawner:
         try:
             if not up:
                 raise OSError("slirp4netns ended before the network was up")
-            _reject_routes(sandbox.init, [*sandbox.request["reject"], *host_addresses()])
+            networks = [*sandbox.request["reject"], *host_addresses()]
+
+            def reject() -> None:
+                for network, mask in networks:
+                    kernel.reject_route(network, mask)
+
+            _in_network_of(sandbox.init, reject, "the routes that keep private networks out of reach could not be set")
             self._release(sandbox)
         except OSError as error:
             self._fail(sandbox, error)
@@ -294,8 +314,13 @@ def _in_memory(text: str) -> int:
     return handle
 
 
-def _reject_routes(pid: int, networks: list[list[str]]) -> None:
-    """Make networks unreachable inside a sandbox. Joining its namespace cannot be undone, so a child does it."""
+def _in_network_of(pid: int, act: Callable[[], None], failure: str) -> None:
+    """
+    Do something inside the network of a sandbox. Joining a namespace cannot be undone, so a child does it.
+
+    Raises:
+        OSError: it failed; the text is ``failure`` and the reason.
+    """
     said, say = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
@@ -303,8 +328,7 @@ def _reject_routes(pid: int, networks: list[list[str]]) -> None:
             if os.geteuid() != 0:
                 kernel.enter_namespace(f"/proc/{pid}/ns/user")
             kernel.enter_namespace(f"/proc/{pid}/ns/net")
-            for network, mask in networks:
-                kernel.reject_route(network, mask)
+            act()
             os._exit(0)
         except BaseException as error:  # noqa: BLE001 - a forked child must not go on as a second spawner
             os.write(say, str(error).encode())
@@ -315,7 +339,7 @@ def _reject_routes(pid: int, networks: list[list[str]]) -> None:
         reason = complaint.read(4096)
     _, status = os.waitpid(child, 0)
     if status != 0:
-        raise OSError(f"the routes that keep private networks out of reach could not be set: {reason}")
+        raise OSError(f"{failure}: {reason}")
 
 
 def host_addresses() -> list[list[str]]:

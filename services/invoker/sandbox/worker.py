@@ -22,18 +22,18 @@ from services.invoker.host_services.services import HostServices
 from services.invoker.sandbox import memory
 from services.invoker.sandbox.calls import RunCalls
 from services.invoker.sandbox.channel import Channel, LogPipe
+from services.invoker.sandbox.ends import HEAP_TEXT, how_it_ended
 from services.invoker.sandbox.frames import Frame, ProtocolError, encode
 from services.invoker.sandbox.logs import LogCollector
+from services.invoker.sandbox.process import SandboxProcess
+from services.invoker.sandbox.runtime_api import RuntimeApi
 from services.invoker.sandbox.slots import OpenSlot
 from services.invoker.sandbox.spawner import Spawner
 from services.invoker.sandbox.states import KillReason, WorkerEvent, WorkerState, advance
-from shared.domain.outcome import Crashed, Outcome, OutOfMemory, Oversized, Raised, Returned, TimedOut
+from shared.domain.outcome import Crashed, Outcome, Oversized, Raised, Returned, TimedOut
 
 _LINGER_S = 0.25
 """How long a worker that closed its socket may take to end by itself, so that its exit code is seen."""
-_MAX_EXIT_CODE = 128
-_ABORTED_BY_V8 = 134
-_HEAP_TEXT = "heap out of memory"
 
 
 class NotHandedOverError(Exception):
@@ -63,26 +63,24 @@ class Worker:
     """One sandboxed process. Made by the pool, which also decides what becomes of it."""
 
     __slots__ = (
-        "_calls", "_channel", "_exit_code", "_init_gone", "_kills_before", "_limits", "_log", "_loop", "_on_gone",
-        "_pidfd", "_process_gone", "_sandbox", "_spawner", "_timer", "_wait", "checked_at", "failure", "group", "logs",
-        "memory_mb", "pid", "ran", "reason", "run_began", "runtime", "slot", "state", "used_at",
+        "_calls", "_channel", "_kills_before", "_late", "_limits", "_log", "_loop", "_on_gone", "_process", "_timer",
+        "_wait", "checked_at", "group", "logs", "memory_mb", "ran", "reason", "run_began", "runtime", "slot", "state",
+        "used_at",
     )  # fmt: skip
 
     def __init__(
         self, spawner: Spawner, slot: OpenSlot, runtime: str, limits: WorkerLimits, on_gone: Callable[["Worker"], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._spawner = spawner
         self._limits = limits
         self._on_gone = on_gone
         self.slot = slot
         self.runtime = runtime
         self.state = WorkerState.STARTING
         self.reason: KillReason | None = None
-        self.failure = ""
+        self._late = ""
         self.group: Any = None
         """The pool's own note: the group of workers this one belongs to."""
-        self.pid = 0
         self.memory_mb = 0
         self.ran = 0
         self.used_at = self.checked_at = self.run_began = 0.0
@@ -90,12 +88,9 @@ class Worker:
         self._wait: _Wait | None = None
         self._calls: RunCalls | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._channel: Channel | None = None
+        self._channel: Channel | RuntimeApi | None = None
         self._log: LogPipe | None = None
-        self._pidfd = -1
-        self._sandbox = 0
-        self._exit_code: int | None = None
-        self._init_gone = self._process_gone = False
+        self._process = SandboxProcess(spawner, on_listener=self._listens, on_started=self._started, on_gone=self._gone)
         self._kills_before = 0
 
     # Starting and loading.
@@ -103,7 +98,17 @@ class Worker:
     @property
     def spawned(self) -> bool:
         """Tell whether the spawner was asked for it: then, and only then, its end will be heard of."""
-        return self._sandbox != 0
+        return self._process.spawned
+
+    @property
+    def pid(self) -> int:
+        """The id of the sandbox's first process, 0 before there is one."""
+        return self._process.pid
+
+    @property
+    def failure(self) -> str:
+        """What the sandbox itself complained of when it did not start, if it did."""
+        return self._late or self._process.failure
 
     async def start(self, request: Mapping[str, Any]) -> Outcome | None:
         """
@@ -112,7 +117,6 @@ class Worker:
         ``failure`` then holds what the sandbox itself complained of, if it did.
         """
         ours, theirs = socket.socketpair()
-        log, log_end = os.pipe2(os.O_CLOEXEC)
         self._channel = Channel(
             ours,
             self._limits.result_bytes,
@@ -120,16 +124,38 @@ class Worker:
             on_nonsense=self._misbehaved,
             on_closed=self._hung_up,
         )
+        with theirs:
+            self._spawn(request, theirs.fileno())
+        return (await self._until("", self._limits.start_s))[0]
+
+    async def start_program(self, request: Mapping[str, Any], listener: socket.socket | None) -> Outcome | None:
+        """
+        Start a sandbox whose program speaks to the Runtime API; return None, or how it ended before it could.
+
+        ``listener`` is where the API is served when the sandbox has no network of its own to serve it in.
+        """
+        api = RuntimeApi(self._limits.result_bytes, on_frame=self._take, on_nonsense=self._misbehaved)
+        self._channel = api
+        if listener is not None:
+            uid = self.slot.slot.uid
+            api.listen(listener, os.geteuid() if uid is None else uid)
+        self.note_kills()
+        self._spawn(request, None)
+        outcome = (await self._until("", self._limits.start_s))[0]
+        if outcome is None:
+            await api.open()
+        return outcome
+
+    def _spawn(self, request: Mapping[str, Any], control: int | None) -> None:
+        log, log_end = os.pipe2(os.O_CLOEXEC)
         self._log = LogPipe(log, self.logs)
         try:
-            self._sandbox = self._spawner.spawn(dict(request), theirs.fileno(), log_end, self)
+            self._process.spawn(request, log_end, control)
         except BaseException:
             self._close()
             raise
         finally:
-            theirs.close()
             os.close(log_end)
-        return (await self._until("", self._limits.start_s))[0]
 
     async def load(self, function: Mapping[str, Any], memory_mb: int, limit_s: float) -> tuple[Outcome | None, float]:
         """
@@ -138,11 +164,15 @@ class Worker:
         Raises:
             NotHandedOverError: the worker died before the function reached it.
         """
+        program = isinstance(self._channel, RuntimeApi)  # it runs since it was started, and may have ended
+        if program and self.state is WorkerState.GONE:
+            return self._how_it_ended(), 0.0
         if self.state is not WorkerState.BLANK:
             raise NotHandedOverError
         self._move(WorkerEvent.LOAD)
         self.memory_mb = memory_mb
-        self.note_kills()
+        if not program:
+            self.note_kills()
         self.run_began = time.monotonic()
         self._hand_over(encode({"t": "load"}, orjson.dumps(function)))
         outcome, spent = await self._until("", limit_s)
@@ -178,8 +208,8 @@ class Worker:
             head = f'{{"t":"run","id":"{request_id}","ms":{milliseconds},"n":{len(event)}}}\n'
             frame = head.encode() + event
         self._hand_over(frame)
-        assert self._channel is not None
-        self._calls = None if services is None else RunCalls(services, self._channel, request_id)
+        if services is not None and isinstance(self._channel, Channel):
+            self._calls = RunCalls(services, self._channel, request_id)
         outcome, spent = await self._until(request_id, limit_s)
         assert outcome is not None
         self._check_handed_over(outcome)
@@ -235,7 +265,7 @@ class Worker:
         starting = self.state is WorkerState.STARTING
         self._drain()
         if starting:
-            self.failure = f"no hello within {wait.limit_s:g} s"
+            self._late = f"no hello within {wait.limit_s:g} s"
         self._answer(TimedOut(limit_s=wait.limit_s), (time.monotonic() - self.run_began) * 1000)
         self.end(KillReason.NOT_STARTED if starting else KillReason.TIMED_OUT)
 
@@ -302,39 +332,16 @@ class Worker:
             return
         self.reason = reason
         self._move(WorkerEvent.END)
-        if self._pidfd >= 0:
-            try:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                return
-            except PermissionError:  # root without CAP_KILL: the outer process takes the sandbox with it
-                self._spawner.kill(self._sandbox)
-        else:
-            self._spawner.kill(self._sandbox)
+        self._process.kill()
 
-    def sandbox_started(self, pidfd: int, pid: int) -> None:
-        """Hear from the spawner that the sandbox exists."""
-        self._pidfd, self.pid = pidfd, pid
-        self._loop.add_reader(pidfd, self._init_ended)
-        if self.state is WorkerState.ENDING:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    def _listens(self, listener: socket.socket) -> None:
+        """The sandbox's network has a place for the Runtime API."""
+        assert isinstance(self._channel, RuntimeApi)
+        self._channel.listen(listener)
 
-    def sandbox_failed(self, reason: str) -> None:
-        """Hear from the spawner that the sandbox could not be set up."""
-        self.failure = reason
-
-    def sandbox_exited(self, code: int) -> None:
-        """Hear from the spawner that the process it started is gone."""
-        self._exit_code, self._process_gone = code, True
-        if self._pidfd < 0 or self._init_gone:
-            self._gone()
-
-    def _init_ended(self) -> None:
-        """The first process of the sandbox is gone, and with it all others."""
-        self._loop.remove_reader(self._pidfd)
-        self._init_gone = True
-        if self._process_gone:
-            self._gone()
+    def _started(self) -> None:
+        if isinstance(self._channel, RuntimeApi):
+            self._take(Frame("hello", {}, b""))  # what more it has to say, it says by asking
 
     def _gone(self) -> None:
         if self._log is not None:
@@ -347,24 +354,18 @@ class Worker:
         self._on_gone(self)
 
     def _how_it_ended(self) -> Outcome:
-        code = self._exit_code if self._exit_code is not None else -signal.SIGKILL
         killed = self.slot.group is not None and self.slot.group.oom_kills() > self._kills_before
-        if killed or (code in {_ABORTED_BY_V8, -signal.SIGABRT} and self.logs.mentions(_HEAP_TEXT)):
-            return OutOfMemory(limit_mb=self.memory_mb)
-        if code < 0:
-            return Crashed(signal=-code)
-        if code > _MAX_EXIT_CODE and code - _MAX_EXIT_CODE in _SIGNALS:
-            return Crashed(signal=code - _MAX_EXIT_CODE)
-        return Crashed(exit_code=code)
+        heap_full = self.logs.mentions(HEAP_TEXT)
+        return how_it_ended(
+            self._process.exit_code, out_of_memory=killed, heap_full=heap_full, memory_mb=self.memory_mb
+        )
 
     def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
         if self._log is not None:
             self._log.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._process.close()
 
     # Memory.
 
@@ -374,11 +375,11 @@ class Worker:
             return self.slot.group.anonymous_bytes()
         return memory.anonymous_of_tree(self.pid)
 
-    def out_of_memory(self) -> None:
-        """End the run: the function holds more than it may."""
+    def cut_off(self, outcome: Outcome, reason: KillReason) -> None:
+        """Kill it; the run in progress, if there is one, ends with this outcome."""
         self._drain()
-        self._answer(OutOfMemory(limit_mb=self.memory_mb), (time.monotonic() - self.run_began) * 1000)
-        self.end(KillReason.OUT_OF_MEMORY)
+        self._answer(outcome, (time.monotonic() - self.run_began) * 1000)
+        self.end(reason)
 
     def note_kills(self) -> None:
         """Take note of the kernel's count of kills, so that only later ones explain an end."""
@@ -387,9 +388,6 @@ class Worker:
 
     def _move(self, event: WorkerEvent) -> None:
         self.state = advance(self.state, event)
-
-
-_SIGNALS = frozenset(int(each) for each in signal.Signals)
 
 
 def _raised(body: bytes) -> Raised:

@@ -41,6 +41,9 @@ class Sandbox:
     def __init__(self) -> None:
         self.exited = False
 
+    def sandbox_listens(self, listener: int) -> None:
+        os.close(listener)
+
     def sandbox_started(self, pidfd: int, pid: int) -> None:
         os.close(pidfd)
 

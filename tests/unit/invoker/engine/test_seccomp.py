@@ -2,15 +2,15 @@ import struct
 
 import pytest
 
-from services.invoker.sandbox.seccomp import DENIED, INSPECTED, UnknownMachineError, program
+from services.invoker.sandbox.seccomp import DENIED, INSPECTED, InternetSockets, UnknownMachineError, program
 
 ALLOW, KILL, EPERM, ENOSYS, NO_FAMILY = 0x7FFF0000, 0x80000000, 0x50001, 0x50026, 0x50061
 ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def run(machine: str, number: int, *arguments: int, arch: int | None = None, internet: bool = True) -> int:
+def run(machine: str, number: int, *arguments: int, arch: int | None = None, internet: str = "all") -> int:
     """Interpret the program as the kernel would."""
-    code = program(machine, internet_sockets=internet)
+    code = program(machine, internet=InternetSockets(internet))
     data = struct.pack(
         "<IIQ6Q", number, ARCHES[machine] if arch is None else arch, 0, *(*arguments, 0, 0, 0, 0, 0, 0)[:6]
     )
@@ -22,6 +22,8 @@ def run(machine: str, number: int, *arguments: int, arch: int | None = None, int
             (accumulator,) = struct.unpack_from("<I", data, k)
         elif operation == 0x06:
             return int(k)
+        elif operation == 0x54:
+            accumulator &= k
         else:
             taken = {0x15: accumulator == k, 0x35: accumulator >= k, 0x45: bool(accumulator & k)}[operation]
             at += yes if taken else no
@@ -67,8 +69,29 @@ def test_only_known_socket_families_exist(machine: str) -> None:
     number = INSPECTED["socket"][list(ARCHES).index(machine)]
 
     assert {1, 2, 10, 16} == {family for family in range(64) if run(machine, number, family) == ALLOW}
-    assert {1, 16} == {family for family in range(64) if run(machine, number, family, internet=False) == ALLOW}
+    assert {1, 16} == {family for family in range(64) if run(machine, number, family, internet="none") == ALLOW}
     assert run(machine, number, 17) == NO_FAMILY
+
+
+@pytest.mark.parametrize("machine", ARCHES)
+def test_streams_are_plain_tcp_and_nothing_else(machine: str) -> None:
+    column = list(ARCHES).index(machine)
+    number = INSPECTED["socket"][column]
+
+    def answer(*arguments: int) -> int:
+        return run(machine, number, *arguments, internet="streams")
+
+    close_on_exec, non_blocking = 0o2000000, 0o4000
+    assert {1, 2, 16} == {family for family in range(64) if answer(family, 1) == ALLOW}
+    assert answer(2, 1 | close_on_exec | non_blocking, 6) == ALLOW
+    assert {1} == {kind for kind in range(11) if answer(2, kind) == ALLOW}
+    assert {0, 6} == {protocol for protocol in range(512) if answer(2, 1, protocol) == ALLOW}
+    assert answer(1, 2) == ALLOW
+    for numbers, flags_at in (((44, 206), 3), ((46, 211), 2), ((307, 269), 3)):
+        flags = [0] * flags_at + [0x20000000]
+        assert run(machine, numbers[column], *flags, internet="streams") == EPERM
+        assert run(machine, numbers[column], 7, 7, internet="streams") == ALLOW
+        assert run(machine, numbers[column], *flags) == ALLOW
 
 
 @pytest.mark.parametrize("machine", ARCHES)
