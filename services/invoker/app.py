@@ -85,7 +85,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
 
     await ports.bus.subscribe(on_notice, on_gap=on_gap)
     tasks = await stack.enter_async_context(supervisor.child())
-    details = {"runtimes": {family: asdict(each) for family, each in pool.interpreters().items()}}
+    details = {"runtimes": {str(family): asdict(each) for family, each in pool.interpreters().items()}}
     await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=details).start(tasks)
     tasks.spawn("invoker-signing-key", every(REFRESH_S, signing.refresh))
     tasks.spawn("invoker-receipts", every(SIGN_S, receipts.make_missing))
