@@ -76,7 +76,9 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         if isinstance(notice, FunctionChanged):
             functions.on_change(notice)
             vault.forget(notice.function_id)
-            if notice.version_changed or notice.deleted:
+            if notice.deleted:
+                pool.stop(notice.function_id)
+            elif notice.version_changed:
                 pool.forget(notice.function_id)
 
     def on_gap() -> None:

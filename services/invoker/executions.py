@@ -168,6 +168,7 @@ class ExecutionRunner:
         """Run; raise only what means that nothing was started and another time may be better."""
         function, claimed = begun.function, begun.claimed
         try:
+            await self._functions.get(function.id)  # it may have been deleted while this one waited for its turn
             report = await self._invoker.run(
                 function,
                 claimed.kind,

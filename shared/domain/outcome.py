@@ -62,7 +62,14 @@ class Crashed:
     signal: int | None = None
 
 
-Outcome = Returned | Raised | TimedOut | Oversized | OutOfMemory | Crashed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """The run was ended by us, for a reason that is not its own doing."""
+
+    reason: str
+
+
+Outcome = Returned | Raised | TimedOut | Oversized | OutOfMemory | Crashed | Interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +157,12 @@ def failure_of(outcome: Outcome) -> Failure | None:
                 message=f"Runtime exceeded its memory limit of {outcome.limit_mb} MB",
                 limit=outcome.limit_mb,
             )
-        case Crashed():
-            return Failure(kind="crashed", name="Runtime.ExitError", message=_how_it_ended(outcome))
+        case Crashed() | Interrupted():
+            return _ended_early(outcome)
 
 
-def _how_it_ended(crash: Crashed) -> str:
-    if crash.signal is not None:
-        return f"Runtime exited with error: signal: {crash.signal}"
-    return f"Runtime exited with error: exit status {crash.exit_code}"
+def _ended_early(outcome: Crashed | Interrupted) -> Failure:
+    if isinstance(outcome, Interrupted):
+        return Failure(kind="interrupted", name="InterruptedError", message=outcome.reason)
+    how = f"exit status {outcome.exit_code}" if outcome.signal is None else f"signal: {outcome.signal}"
+    return Failure(kind="crashed", name="Runtime.ExitError", message=f"Runtime exited with error: {how}")

@@ -219,9 +219,11 @@ class Assignment(Generic[S]):
         """Return all workers that hold a function."""
         return [worker for group in self._groups.values() for worker in group.workers]
 
-    def abort(self, error: PlatformError) -> None:
-        """Tell every waiting call that there will be no worker."""
+    def abort(self, error: PlatformError, function_id: str | None = None) -> None:
+        """Tell every waiting call, or those of one function, that there will be no worker."""
         for group in self._groups.values():
+            if function_id is not None and group.code.function_id != function_id:
+                continue
             for waiter in group.waiters:
                 if not waiter.future.done():
                     waiter.future.set_exception(error)

@@ -23,8 +23,15 @@ from services.invoker.pool.workshop import FetchPackage, Workshop
 from services.invoker.sandbox.driver import Interpreter
 from services.invoker.sandbox.states import KillReason, WorkerState
 from services.invoker.sandbox.worker import NotHandedOverError, Worker
-from shared.domain.errors import InternalError, PlatformError, StartFailedError, ThrottledError, UnavailableError
-from shared.domain.outcome import Report, Timings
+from shared.domain.errors import (
+    FunctionNotFoundError,
+    InternalError,
+    PlatformError,
+    StartFailedError,
+    ThrottledError,
+    UnavailableError,
+)
+from shared.domain.outcome import Interrupted, Report, Timings
 from shared.process.supervise import Supervisor
 
 __all__ = ["EngineSettings", "FunctionCode", "Invocation", "WorkerPool"]
@@ -85,6 +92,7 @@ class WorkerPool:
         Raises:
             ThrottledError: too many calls of this function, or no worker became free before the deadline.
             UnavailableError: too many calls wait on this invoker, or it is closing.
+            FunctionNotFoundError: the function was deleted while the call waited for a worker.
             StartFailedError: the event is too large, or the sandbox or the package refused.
         """
         self._admit(code, invocation)
@@ -99,6 +107,15 @@ class WorkerPool:
     def forget(self, function_id: str) -> None:
         """A function changed or is gone: its idle workers end soon, unless their version is called again."""
         self._assignment.forget(function_id)
+
+    def stop(self, function_id: str) -> None:
+        """A function was deleted: its workers end now, with what they run, and no call waits for one any more."""
+        reason = "the function was deleted"
+        self._assignment.abort(FunctionNotFoundError(reason), function_id)
+        self._assignment.forget(function_id)
+        for worker in self._assignment.workers():
+            if worker.group.code.function_id == function_id:
+                worker.cut_off(Interrupted(reason=reason), KillReason.STALE)
 
     def level(self) -> SandboxLevel:
         """Return how strongly functions are confined here."""

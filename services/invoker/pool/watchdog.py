@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from services.invoker.sandbox.limits import MEGABYTE
 from services.invoker.sandbox.states import KillReason, WorkerState
 from services.invoker.sandbox.worker import Worker
+from shared.domain.outcome import OutOfMemory
 
 POLL_S = 0.025
 _CHECK_EVERY_S = 0.02
@@ -65,6 +66,6 @@ class Watchdog:
             if worker.state is not WorkerState.BUSY or now - worker.run_began < _CHECK_EVERY_S:
                 continue
             if worker.memory_bytes() > worker.memory_mb * MEGABYTE:
-                worker.out_of_memory()
+                worker.cut_off(OutOfMemory(limit_mb=worker.memory_mb), KillReason.OUT_OF_MEMORY)
         if self._running:
             self._timer = asyncio.get_running_loop().call_later(POLL_S, self._poll)

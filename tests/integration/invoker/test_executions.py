@@ -12,7 +12,7 @@ from shared.database import executions, functions
 from shared.domain.errors import StartFailedError, ThrottledError
 from shared.domain.execution import Execution, ExecutionStatus
 from shared.domain.outcome import Raised, Report, Timings
-from shared.messages.messages import DeployFunction, LogLinesWritten, RunExecution
+from shared.messages.messages import DeployFunction, FunctionChanged, LogLinesWritten, RunExecution
 from shared.messages.topology import ASYNC_QUEUE
 from tests.integration.database.world import line, spec
 from tests.integration.invoker.conftest import HOLDER, Mill, echo, lines_of, returned
@@ -70,6 +70,38 @@ async def test_a_lease_outlives_the_time_limit_of_the_function(mill: Mill) -> No
     assert invocation.deadline_s == 900
     assert invocation.wait_s == WAIT_FOR_WORKER_S
     assert left_s[0] > invocation.wait_s + invocation.deadline_s + SETTLE_S
+
+
+async def test_one_that_waits_for_its_turn_while_its_function_is_deleted_is_not_run(mill: Mill) -> None:
+    go = asyncio.Event()
+
+    async def hold(_code: FunctionCode, invocation: Invocation) -> Report:
+        await go.wait()
+        return returned(invocation.event)
+
+    mill.pool.run = hold
+    function = await mill.world.function()
+    ids = await mill.world.accepted(function, 3)
+    async with asyncio.TaskGroup() as tasks:
+        for execution_id in ids:
+            tasks.create_task(mill.runner.run(RunExecution(execution_id=execution_id, function_id=function.id), FIRST))
+        await eventually(lambda: len(mill.pool.invocations) == 2)
+        deleted = await functions.delete_function(mill.db, function.id)
+        assert deleted is not None
+        mill.functions.on_change(
+            FunctionChanged(
+                function_id=deleted.id,
+                environment_id=deleted.environment_id,
+                name=deleted.name,
+                revision=deleted.revision,
+                deleted=True,
+            )
+        )
+        go.set()
+
+    assert len(mill.pool.invocations) == 2
+    failures = [(await row(mill, execution_id)).failure for execution_id in ids]
+    assert [failure.name for failure in failures if failure is not None] == ["function.not_found"]
 
 
 async def test_a_run_that_throws_is_settled_as_failed_with_the_error_it_threw(mill: Mill) -> None:

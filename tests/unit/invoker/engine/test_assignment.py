@@ -7,7 +7,7 @@ import pytest
 from services.invoker.pool.assignment import Assignment, FailedStart, Group, Lease
 from services.invoker.pool.function import FunctionCode
 from services.invoker.sandbox.states import KillReason, WorkerState
-from shared.domain.errors import StartFailedError, ThrottledError, UnavailableError
+from shared.domain.errors import FunctionNotFoundError, StartFailedError, ThrottledError, UnavailableError
 from shared.domain.outcome import Crashed, Timings
 from tests.support.eventually import eventually
 
@@ -339,6 +339,20 @@ async def test_closing_tells_every_waiting_call() -> None:
         with pytest.raises(UnavailableError):
             await call
     assert it.assignment.waiting == 0
+
+
+async def test_calls_of_one_function_alone_are_told(tasks: asyncio.TaskGroup) -> None:
+    it = rig()
+    doomed = asyncio.ensure_future(it.call(version("a")))  # noqa: TID251 - fails by design
+    spared = tasks.create_task(it.call(version("b")))
+    await asyncio.sleep(0)
+
+    it.assignment.abort(FunctionNotFoundError("deleted"), "func_a")
+
+    with pytest.raises(FunctionNotFoundError):
+        await doomed
+    worker = it.finish(1)
+    assert (await spared).worker is worker
 
 
 async def test_nothing_is_counted_twice_under_a_random_load(tasks: asyncio.TaskGroup) -> None:
