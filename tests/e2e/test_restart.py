@@ -101,6 +101,29 @@ def test_the_first_credentials_are_the_owners_alone_and_work(first_life: FirstLi
     assert answer.status_code == 200
 
 
+def test_start_up_says_what_a_weaker_sandbox_lacks_what_that_means_and_the_fix(directory: Path) -> None:
+    with started(directory, {"TIDEMILL_BWRAP": "/bin/false"}) as (process, address), client_of(address) as client:
+        text = banner(process)
+        health = client.get("/health").json()
+
+    _, _, said = text.partition("functions run in  ")
+    assert said.startswith("sandbox landlock")
+    for part in ("missing         full: bubblewrap ended before it made a sandbox", "that means  ", "the fix  "):
+        assert part in said
+    assert "landlock" in str(health)
+
+
+def test_up_refuses_to_run_functions_in_less_than_what_is_demanded(directory: Path) -> None:
+    environ = {"TIDEMILL_BWRAP": "/bin/false", "TIDEMILL_MIN_SANDBOX": "full"}
+    process = spawn("tidemill", ["services", "up", "--port", "0", "--data-dir", str(directory)], environ, directory)
+    try:
+        assert process.popen.wait(30) == 1
+    finally:
+        process.stop()
+
+    assert "cannot start: no sandbox of level full or better works on this machine" in process.log_text()
+
+
 def test_a_second_platform_on_the_same_data_is_refused(first_life: FirstLife) -> None:
     second = spawn(
         "second",
