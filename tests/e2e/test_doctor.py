@@ -1,14 +1,32 @@
 """``./tidemill doctor``: what this machine gives functions, and what to do about what it does not."""
 
+import os
 import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from services.invoker.pool.settings import SandboxLevel
 from shared.crypto.master_keys import new_master_key
-from tests.support.platform import spawn
+from tests.support.platform import ROOT, spawn
 
 TOPICS = ("sandbox", "cgroup", "network", "user", "runtimes", "master key")
 BROKEN = {"TIDEMILL_BWRAP": "/bin/false"}
+NODES = ("TIDEMILL_NODE", "TIDEMILL_NODE16", "TIDEMILL_NODE18")
+# All of this machine below a directory that is no mount point: what a plain chroot gives.
+CHROOT = """
+set -e
+root=$1; shift
+for each in /*; do
+    if [ -L "$each" ]; then cp -P "$each" "$root"
+    elif [ -d "$each" ]; then mkdir "$root$each"; mount --rbind "$each" "$root$each"; fi
+done
+exec chroot "$root" env -C "$PWD" "$@"
+"""
 
 Findings = dict[str, dict[str, str]]
 
@@ -17,6 +35,33 @@ def doctor(directory: Path, environ: dict[str, str] | None = None) -> tuple[int,
     """Run it on a data directory of its own; return its exit code and all it said."""
     process = spawn("doctor", ["services", "doctor", "--data-dir", str(directory / "data")], environ or {}, directory)
     return process.popen.wait(90), process.log_text()
+
+
+def doctor_in_a_chroot(directory: Path, data: Path) -> subprocess.CompletedProcess[str]:
+    """Run it in a chroot made in ``directory``, which every user may enter."""
+    root = directory / "root"
+    root.mkdir()
+    root.chmod(0o755)
+    command = [sys.executable, "-m", "services", "doctor", "--data-dir", str(data)]
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", CHROOT, "sh", str(root), *command],
+        cwd=ROOT,
+        # One runtime is enough here, and files cannot be linked from one mount to another.
+        env={"PATH": f"{os.defpath}:/usr/sbin:/sbin"} | dict.fromkeys(NODES, "/nowhere"),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """Return a directory that every user may enter."""
+    with tempfile.TemporaryDirectory(prefix="tidemill-", dir="/var/tmp") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
 
 
 def read_findings(text: str) -> Findings:
@@ -83,3 +128,26 @@ def test_it_says_which_master_key_there_is_and_what_it_means_to_have_none(tmp_pa
     assert code == 0
     assert read_findings(said)["master key"]["value"].endswith("from TIDEMILL_MASTER_KEY")
     assert key not in said
+
+
+def test_in_a_chroot_the_forbidden_namespaces_are_told_with_the_way_out(open_directory: Path) -> None:
+    done = doctor_in_a_chroot(open_directory, open_directory / "data")
+
+    assert done.returncode == 0, done.stderr
+    sandbox = read_findings(done.stdout)["sandbox"]
+    assert sandbox["value"] == SandboxLevel.LANDLOCK
+    assert "No permissions to creat" in sandbox["missing"]
+    assert "chroot" in sandbox["fix"]
+
+
+def test_a_directory_that_cannot_be_shown_to_sandboxes_fails_in_one_clear_line(open_directory: Path) -> None:
+    closed = open_directory / "closed"
+    closed.mkdir(mode=0o700)
+
+    done = doctor_in_a_chroot(open_directory, closed / "data")
+
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("tidemill: cannot start: sandboxes run under other users, who may not enter a directory")
+    assert line.endswith("choose another with --data-dir or TIDEMILL_DATA_DIR")
+    assert not list((closed / "data").rglob("run-*"))

@@ -63,10 +63,10 @@ _MEANING = {
     SandboxLevel.NONE: "functions can read whatever the invoker's user can: run only code you trust",
 }
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
-_FORBIDDEN_IN_CONTAINERS = ("No permissions to create", "Operation not permitted", "Permission denied", "mount proc")
+_FORBIDDEN_IN_CONTAINERS = ("No permissions to creat", "Operation not permitted", "Permission denied", "mount proc")
 _FIXES = (
     ("mount proc", "in a container add --security-opt systempaths=unconfined (Podman: unmask=ALL)"),
-    ("No permissions to create", "sysctl kernel.unprivileged_userns_clone=1, or allow user namespaces"),
+    ("No permissions to creat", "sysctl kernel.unprivileged_userns_clone=1, or allow user namespaces"),
     ("setting up uid map", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap"),
     ("RTM_NEWADDR", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap"),
     ("Operation not permitted", "in a container use the seccomp profile in deploy/, with systempaths=unconfined"),
@@ -113,7 +113,15 @@ def _fix(reason: str) -> str:
             "run the container with --security-opt seccomp=deploy/seccomp.json --security-opt systempaths=unconfined "
             "(docs/operations.md)"
         )
+    if "No permissions to creat" in reason and _in_chroot():
+        return "start it outside of this chroot, or make it one with pivot_root, as containers do"
     return next((fix for text, fix in _FIXES if text.lower() in reason.lower()), "see docs/operations.md, sandbox")
+
+
+def _in_chroot() -> bool:
+    """Tell whether the root directory is no mount point; in such a place the kernel makes no user namespace."""
+    mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    return all(line.split()[4] != "/" for line in mounts)
 
 
 def _limits(cgroups: CgroupMode) -> Finding:

@@ -96,16 +96,17 @@ class Workshop:
         Find out what the machine can give, start the spawner, fill the stem cells.
 
         Raises:
+            OutOfReachError: sandboxes cannot be shown the engine's directory.
             NoSandboxError: nothing that is allowed works.
             RootFilesystemError: there is no runtime.
         """
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
+        self._view = await asyncio.to_thread(make_view, settings.directory)
         self._roots, self.runtimes = await asyncio.to_thread(build_roots, settings)
         self._wanted.update(dict.fromkeys(self._wanted.keys() - self._roots.keys(), 0))
         self.cgroups = detect(settings.max_processes, settings.cpus)
         self._slots = await asyncio.to_thread(Slots, settings.directory, self.cgroups)
-        self._view = make_view(settings.directory)
         self._start_spawner()
         slot = self._slots.acquire()
         self.ground = await climb(settings, self._spawner, slot, list(self._roots.values()), self._view)
