@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import backends
 from tests.support.backends import Broker, DatabaseServer
+from tests.support.neo_chain import NeoChain, neo_chain
 
 # How long an example takes says how busy the machine is, not whether the rule holds; a test has a time limit anyway.
 settings.register_profile("tidemill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -56,3 +57,10 @@ def open_directory() -> Iterator[Path]:
     """A temporary directory other users may pass through; pytest's own are closed."""
     with backends.open_directory() as directory:
         yield directory
+
+
+@pytest.fixture(scope="session")
+def chain() -> Iterator[NeoChain]:
+    """The session's Neo N3 chain."""
+    with neo_chain() as running:
+        yield running

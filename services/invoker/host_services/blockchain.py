@@ -6,6 +6,7 @@ that a contract does not have, or that faults, is an error, never an empty answe
 of addresses are beside the function, in ``runtimes/node/services.js``.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ _MOST_BLOCKS = 2**32 - 1
 _MOST_DECIMALS = 255
 _REMEMBERED_ASSETS = 1000
 _LONGEST_NAME = 128
+_INTEGER = re.compile(r"-?[0-9]{1,80}", re.ASCII)
 
 
 class Blockchain:
@@ -67,11 +69,14 @@ class Blockchain:
             raise BlockchainError("the node's list of balances cannot be read") from error
         return sorted(found, key=lambda each: str(each["asset"]))
 
-    async def _block_count(self, arguments: list[Any]) -> Any:  # noqa: ARG002 - a method takes arguments
-        return await self._node().call("getblockcount")
+    async def _block_count(self, arguments: list[Any]) -> int:  # noqa: ARG002 - a method takes arguments
+        count = await self._node().call("getblockcount")
+        if not isinstance(count, int):
+            raise BlockchainError("the node's count of blocks cannot be read")
+        return count
 
     async def _block_height(self, arguments: list[Any]) -> int:
-        return int(await self._block_count(arguments)) - 1
+        return await self._block_count(arguments) - 1
 
     async def _block(self, arguments: list[Any]) -> Any:
         node, given = self._node(), read.first(arguments)
@@ -135,7 +140,7 @@ async def _run(node: NeoRpc, contract: str, method: str, arguments: list[dict[st
 
 def _integer(ran: dict[str, Any], method: str) -> int:
     match ran.get("stack"):
-        case [{"type": "Integer", "value": str(value)}]:
+        case [{"type": "Integer", "value": str(value)}] if _INTEGER.fullmatch(value):
             return int(value)
     raise BlockchainError(f"{method} of this contract did not answer with an Integer")
 

@@ -7,6 +7,7 @@ import httpx
 
 from services.invoker.host_services.blockchain import Blockchain
 from services.invoker.host_services.neo_rpc import NeoRpc
+from services.invoker.host_services.network import Resolver
 from services.invoker.host_services.oracle import Oracle, Web
 from services.invoker.host_services.outbound import Outbound
 from services.invoker.host_services.price_feed import PriceFeed, PriceSources
@@ -32,7 +33,7 @@ async def open_host_services(
             rpc = NeoRpc(settings.neo_rpc_url.reveal(), limit_s=settings.neo_rpc_timeout_s)
             stack.push_async_callback(rpc.close)
         if settings.oracle_hosts is not None or settings.price_sources is not None:
-            outbound = Outbound(httpx.create_ssl_context())
+            outbound = Outbound(httpx.create_ssl_context(), Resolver())
             stack.push_async_callback(outbound.close)
         oracle = Oracle(_web(settings, outbound))
         services = {

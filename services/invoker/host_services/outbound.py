@@ -31,6 +31,7 @@ from services.invoker.host_services.network import Resolver, is_public
 from shared.process.host_services_settings import AllowedHost
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_MOST_PORT = 65535
 _MOST_REDIRECTS = 5
 _MOST_ADDRESSES = 4
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -75,18 +76,20 @@ def read_url(text: str) -> httpx.URL:
         raise InvalidArgumentError(f"this URL cannot be read: {error}") from error
     if url.scheme not in _DEFAULT_PORTS or not url.raw_host:
         raise InvalidArgumentError("a URL begins with https:// or http:// and a host")
+    if url.port is not None and not 0 < url.port <= _MOST_PORT:
+        raise InvalidArgumentError(f"a port is a number from 1 to {_MOST_PORT}")
     if url.userinfo:
         raise InvalidArgumentError("a URL with a user or password is not taken: send a header")
     return url
 
 
 class Outbound:
-    """Sends requests to allowed places. ``close`` it once."""
+    """Sends requests to allowed places. ``close`` it once: it closes the resolver too."""
 
-    def __init__(self, trust: ssl.SSLContext) -> None:
+    def __init__(self, trust: ssl.SSLContext, resolver: Resolver) -> None:
         # A kept connection would belong to an address, and two hosts may share one.
         self._sender = HttpSender(trust=trust, keep=0)
-        self._resolver = Resolver()
+        self._resolver = resolver
 
     async def close(self) -> None:
         """Close what is open."""
@@ -120,11 +123,12 @@ class Outbound:
     async def _send(self, outgoing: Outgoing, place: AllowedHost) -> Answer:
         """Send one request to the first address that takes it."""
         refused = "no address"
+        headers = httpx.Headers({**outgoing.headers, "host": outgoing.url.netloc.decode("ascii")}, encoding="latin-1")
         for address in await self._addresses(place):
             request = httpx.Request(
                 outgoing.method,
                 outgoing.url.copy_with(host=address),
-                headers={**outgoing.headers, "host": outgoing.url.netloc.decode("ascii")},
+                headers=headers,
                 content=outgoing.body or None,
                 extensions={"sni_hostname": place.host},
             )

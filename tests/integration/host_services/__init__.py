@@ -1,0 +1,1 @@
+"""What functions may ask of their host, against the real thing."""
