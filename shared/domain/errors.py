@@ -69,10 +69,9 @@ class Kind(StrEnum):
 
 
 class Fault(StrEnum):
-    """Who is to blame: it decides alerts and retries."""
+    """Who is to blame: it decides alerts and retries. What a function did wrong is no error but a ``Failure``."""
 
     CALLER = "caller"
-    FUNCTION = "function"
     PLATFORM = "platform"
 
 

@@ -36,6 +36,13 @@ def test_an_error_says_what_it_is(known: type[PlatformError]) -> None:
     assert known.__name__.endswith("Error")
 
 
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.code)
+def test_only_what_the_platform_could_not_do_is_its_fault(known: type[PlatformError]) -> None:
+    ours = known.kind in {Kind.UNAVAILABLE, Kind.INTERNAL, Kind.TIMEOUT}
+
+    assert known.fault is (Fault.PLATFORM if ours else Fault.CALLER)
+
+
 def test_every_error_stands_in_the_drawing() -> None:
     assert errors.__doc__ is not None
     drawn = {word for line in errors.__doc__.splitlines() for word in line.split() if "." in word}
