@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import httpx
@@ -21,6 +21,7 @@ from services.api.app import ApiService
 from services.ports import Ports, new_replica_id
 from shared.bus.bus import Delivery
 from shared.bus.memory import MemoryBus
+from shared.crypto.envelope import Envelope
 from shared.crypto.tokens import sha256_hex, shown_prefix
 from shared.database import access, accounts, api_requests, deployments, executions, functions, logs, partitions
 from shared.database.access import NewKey
@@ -121,13 +122,14 @@ class Running:
 
 
 @asynccontextmanager
-async def running(database_url: str, **variables: str) -> AsyncIterator[Running]:
-    """Run an api with its stand-ins; ``variables`` are settings."""
+async def running(database_url: str, envelope: Envelope | None = None, /, **variables: str) -> AsyncIterator[Running]:
+    """Run an api with its stand-ins; ``variables`` are settings. ``envelope`` is one with a master key if not given."""
     settings = load_settings({"TIDEMILL_PORT": "0", "TIDEMILL_RATE_LIMIT": "off", **variables})
     script = Script()
     async with AsyncExitStack() as stack:
         supervisor = await stack.enter_async_context(Supervisor())
         ports = await open_ports(database_url, settings, stack)
+        ports = ports if envelope is None else replace(ports, envelope=envelope)
         assert isinstance(ports.bus, MemoryBus)
         first = await accounts.ensure_first_account(ports.db, _admin())
         await partitions.ensure_partitions(ports.db, datetime.now(UTC).date())
