@@ -154,21 +154,46 @@ def test_a_strangers_python_path_is_not_followed(used: Path) -> None:
     assert run(used, "up", PYTHONPATH="/somewhere")[1].endswith("None None")
 
 
-def test_an_old_python_is_refused_in_one_line(checkout: Path) -> None:
+def bare_machine(checkout: Path, python: str) -> str:
+    """Return a PATH with the tools every machine has, this as its ``python3``, and no package manager."""
     tools = checkout / "bin"
     tools.mkdir()
-    for name in ("readlink", "dirname", "grep", "cksum"):
+    for name in ("readlink", "dirname", "grep", "cksum", "id"):
         found = shutil.which(name)
         assert found is not None
         (tools / name).symlink_to(found)
-    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").write_text(f"#!/bin/sh\n{python}\n")
     (tools / "python3").chmod(0o755)
-    code, _, err = run(checkout, "up", PATH=str(tools), PYTHON="")
+    return str(tools)
+
+
+def test_an_old_python_is_refused_in_one_line(checkout: Path) -> None:
+    code, _, err = run(checkout, "up", PATH=bare_machine(checkout, "exit 1"), PYTHON="")
 
     assert code == 1
     assert err == (
         "tidemill: Python 3.11 or newer is needed and none was found "
         "(on Debian or Ubuntu: apt-get install python3 python3-venv)\n"
+    )
+
+
+def test_a_python_without_venv_is_refused_in_one_line_with_the_command(checkout: Path) -> None:
+    as_debian_splits_it = f'case $2 in *ensurepip*) exit 1 ;; esac\nexec {sys.executable} "$@"'
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    code, _, err = run(checkout, "up", PATH=bare_machine(checkout, as_debian_splits_it), PYTHON="")
+
+    assert code == 1
+    assert err.splitlines()[-1].endswith(f"python3 has no venv module; run: sudo apt-get install python{version}-venv")
+
+
+def test_what_the_tests_need_of_the_system_is_named_in_one_line_with_the_command(checkout: Path) -> None:
+    code, _, err = run(checkout, "test", PATH=bare_machine(checkout, f'exec {sys.executable} "$@"'), PYTHON="")
+
+    assert code == 1
+    assert err == (
+        "tidemill: the tests need slirp4netns iproute2 curl rabbitmq-server; "
+        "run: sudo apt-get install --no-install-recommends slirp4netns iproute2 curl rabbitmq-server\n"
     )
 
 
