@@ -45,7 +45,7 @@ class Site:
 async def running_site(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     """Run a server on 127.0.0.1."""
     site = Site(answer)
-    runner = web.ServerRunner(web.Server(site._answer), shutdown_timeout=1)
+    runner = web.ServerRunner(web.Server(site._answer, handler_cancellation=True), shutdown_timeout=1)
     await runner.setup()
     try:
         listener = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
