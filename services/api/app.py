@@ -5,14 +5,17 @@ Stop order: readiness off, no new connections, requests in flight answered, comm
 then the exit stack closes the server and what stands behind it.
 """
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from services import measurements
 from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
 from services.api.access.rate_limit import RateLimits
+from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
 from services.api.dialects.dialect import Dialect
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
@@ -27,11 +30,13 @@ from services.api.routing import Router
 from services.api.server import Server
 from services.api.settings import limits
 from services.ports import Ports
+from services.signing import REFRESH_S, ServiceKey
 from shared.database import accounts, executions
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
 from shared.messages.messages import CredentialRevoked, DeploymentFinished, FunctionChanged, Notice
+from shared.process.chores import every
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
 
@@ -61,10 +66,14 @@ class ApiService:
 
 async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> ApiService:
     """Start an api on its ports; it answers requests when this returns."""
-    platform = await _platform(settings, ports, stack)
+    signing = ServiceKey(ports.db, ports.envelope)
+    await signing.refresh()
+    ports.health.add("signing", signing.check, readiness=False)
+    platform = await _platform(settings, ports, signing, stack)
     await _listen_to_notices(platform)
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("dispatch", platform.dispatcher.run())
+    tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
     dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health), ExtraHorizonDialect(platform))
     front = Front(dialects, _router(dialects, ports))
     server = Server(front)
@@ -86,7 +95,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     )
 
 
-async def _platform(settings: Settings, ports: Ports, stack: AsyncExitStack) -> Platform:
+async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack: AsyncExitStack) -> Platform:
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
     stack.push_async_callback(accept.close)
     return Platform(
@@ -96,6 +105,7 @@ async def _platform(settings: Settings, ports: Ports, stack: AsyncExitStack) -> 
         deployments=DeploymentWaiters(),
         packages=ports.packages,
         envelope=ports.envelope,
+        attestor=Attestor(ports.db, signing, await asyncio.to_thread(measurements.server)),
         credentials=CredentialCache(),
         rate_limits=RateLimits(settings.rate_limit),
         addresses=Addresses(settings.rate_limit.trusted_proxies),

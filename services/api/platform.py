@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
 from services.api.access.rate_limit import RateLimits
+from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
 from shared.bus.bus import Bus
@@ -51,6 +52,7 @@ class Platform:
     deployments: DeploymentWaiters
     packages: PackageStore
     envelope: Envelope
+    attestor: Attestor
     credentials: CredentialCache
     rate_limits: RateLimits
     addresses: Addresses

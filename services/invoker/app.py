@@ -5,10 +5,14 @@ Stop order: take no more calls or work, let what is in flight end, flush the rec
 every process in it.
 """
 
+import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from services import measurements
 from services.invoker.dead_letters import DeadLetters
 from services.invoker.executions import ExecutionRunner
 from services.invoker.host_services.build import open_host_services
@@ -87,8 +91,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
 
     await ports.bus.subscribe(on_notice, on_gap=on_gap)
     tasks = await stack.enter_async_context(supervisor.child())
-    details = {"runtimes": {str(family): asdict(each) for family, each in pool.interpreters().items()}}
-    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=details).start(tasks)
+    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=await _details(pool)).start(tasks)
     tasks.spawn("invoker-signing-key", every(REFRESH_S, signing.refresh))
     tasks.spawn("invoker-receipts", every(SIGN_S, receipts.make_missing))
     await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
@@ -97,6 +100,15 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     ports.health.add("receipts", signing.check, readiness=False)
     _report(pool, ports, stack)
     return InvokerService(ports=ports, pool=pool)
+
+
+async def _details(pool: WorkerPool) -> Mapping[str, Any]:
+    """Return what this invoker says of itself (``shared.database.replicas``)."""
+    return {
+        "server": await asyncio.to_thread(measurements.server),
+        "runner": await asyncio.to_thread(measurements.runner),
+        "runtimes": {str(family): asdict(each) for family, each in pool.interpreters().items()},
+    }
 
 
 def _report(pool: WorkerPool, ports: Ports, stack: AsyncExitStack) -> None:

@@ -7,36 +7,26 @@ seconds. ``simulated`` is always true, because no hardware vouches for any of it
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.crypto.canonical import NotJsonError, canonical, canonical_of, quick
+from shared.crypto.forms import HASH, MOMENT, SIGNED, TRUE, Form, misfit, or_null, text
 from shared.crypto.signing import SigningKey, signed
 
-
-def _matches(pattern: str) -> Callable[[object], bool]:
-    compiled = re.compile(pattern, re.ASCII)
-    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
-
-
-_is_hash = _matches("[0-9a-f]{64}")
-_is_moment = _matches(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_FORMS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "executionId": (_matches("exec_[0-9a-f]{24}"), "the id of an execution"),
-    "functionId": (_matches("func_[0-9a-z]+"), "the id of a function"),
-    "codeHash": (lambda value: value is None or _is_hash(value), "64 hex digits"),
-    "paramsHash": (_is_hash, "64 hex digits"),
-    "resultHash": (_is_hash, "64 hex digits"),
-    "errorHash": (_is_hash, "64 hex digits"),
-    "status": (_matches("completed|failed"), "completed or failed"),
-    "startedAt": (_is_moment, "a time in whole seconds UTC"),
-    "completedAt": (_is_moment, "a time in whole seconds UTC"),
-    "simulated": (lambda value: value is True, "true, and other receipts are not given here"),
+_FORMS: Mapping[str, Form] = {
+    "executionId": text("exec_[0-9a-f]{24}", "the id of an execution"),
+    "functionId": text("func_[0-9a-z]+", "the id of a function"),
+    "codeHash": or_null(HASH),
+    "paramsHash": HASH,
+    "status": text("completed|failed", "completed or failed"),
+    "startedAt": MOMENT,
+    "completedAt": MOMENT,
+    "simulated": TRUE,
+    **SIGNED,
 }
-_SIGNED = frozenset({"keyId", "algorithm", "signature"})
 
 Receipt = dict[str, Any]
 
@@ -90,21 +80,21 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(canonical_of(value)).hexdigest()
 
 
-def hash_of_text(text: str) -> str:
+def hash_of_text(json_text: str) -> str:
     """
     Return the hash of the value a JSON text stands for.
 
     A process that user code has taken over may answer what is no JSON: that is hashed as the string it is.
     """
     try:
-        return hashlib.sha256(canonical(text)).hexdigest()
+        return hashlib.sha256(canonical(json_text)).hexdigest()
     except NotJsonError:
-        return hash_of(text)
+        return hash_of(json_text)
 
 
-def quick_hash_of_text(text: str) -> str | None:
+def quick_hash_of_text(json_text: str) -> str | None:
     """Return the same where it is had quickly, else None."""
-    found = quick(text)
+    found = quick(json_text)
     return None if found is None else hashlib.sha256(found).hexdigest()
 
 
@@ -119,13 +109,5 @@ def malformed(document: Mapping[str, Any]) -> str | None:
 
     Whether its signature is right is for ``signing.flaw`` to say.
     """
-    absent = "errorHash" if document.get("status") == "completed" else "resultHash"
-    wanted = (_FORMS.keys() | _SIGNED) - {absent}
-    for name in sorted(wanted - document.keys()):
-        return f"{name}: it is missing"
-    for name in sorted(document.keys() - wanted):
-        return f"{name}: it does not belong in this receipt"
-    for name, (is_right, form) in _FORMS.items():
-        if name in document and not is_right(document[name]):
-            return f"{name}: it is not {form}"
-    return None
+    outcome = "resultHash" if document.get("status") == "completed" else "errorHash"
+    return misfit(document, {**_FORMS, outcome: HASH})

@@ -3,10 +3,11 @@ Which processes are alive, and what they say of themselves.
 
 Each says so every few seconds, and its leases count only while it does.
 
-An invoker's details are ``{"runtimes": {family: {"version", "sha256", "worker_sha256"}}}``: the version its
-interpreter really has, and the SHA-256 of that interpreter and of our own files that run beside the function. The
-families are ``node16``, ``node18``, ``node`` (the newest) and ``python``, those that can be used; where one Node.js
-stands in for another, its family tells the version of the one that runs.
+An invoker's details are ``{"runtimes": {family: {"version", "sha256", "worker_sha256"}}, "server", "runner"}``: the
+version its interpreter really has, and the SHA-256 of that interpreter and of our own files that run beside the
+function; then digests of its sources (``services.measurements``). The families are ``node16``, ``node18``, ``node``
+(the newest) and ``python``, those that can be used; where one Node.js stands in for another, its family tells the
+version of the one that runs.
 """
 
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ from services.api.access.addresses import Addresses
 from services.api.access.authentication import identify_key
 from services.api.access.credentials import CredentialCache
 from services.api.access.rate_limit import RateLimits
+from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
 from services.api.operations.create_function import NewFunction, Upload, create_function
@@ -18,6 +19,7 @@ from services.api.operations.read_functions import get_function
 from services.api.operations.update_function import FunctionPatch, update_function
 from services.api.platform import Limits, Platform
 from services.ports import Ports
+from services.signing import ServiceKey
 from shared.bus.bus import Delivery
 from shared.crypto.tokens import sha256_hex, shown_prefix
 from shared.database import accounts, deployments, executions
@@ -65,6 +67,7 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         deployments=DeploymentWaiters(),
         packages=ports.packages,
         envelope=ports.envelope,
+        attestor=Attestor(ports.db, ServiceKey(ports.db, ports.envelope), ""),
         credentials=CredentialCache(),
         rate_limits=RateLimits(load_settings({}).rate_limit),
         addresses=Addresses(),

@@ -51,6 +51,7 @@ async def test_a_run_answers_with_its_execution_and_its_result(api: Running) -> 
         "hasError": False,
         "result": {"hello": "Neo"},
         "logs": [],
+        "receipt": None,
     }
 
 

@@ -109,13 +109,13 @@ def test_a_member_that_is_missing_is_named(name: str) -> None:
     [
         ("executionId", "0a" * 12, "executionId: it is not the id of an execution"),
         ("functionId", 7, "functionId: it is not the id of a function"),
-        ("codeHash", "C" * 64, "codeHash: it is not 64 hex digits"),
+        ("codeHash", "C" * 64, "codeHash: it is not 64 hex digits or null"),
         ("paramsHash", None, "paramsHash: it is not 64 hex digits"),
         ("resultHash", "x", "resultHash: it is not 64 hex digits"),
         ("startedAt", "2026-01-02", "startedAt: it is not a time in whole seconds UTC"),
         ("completedAt", "2026-01-02T03:04:05.000Z", "completedAt: it is not a time in whole seconds UTC"),
-        ("simulated", False, "simulated: it is not true, and other receipts are not given here"),
-        ("extra", 1, "extra: it does not belong in this receipt"),
+        ("simulated", False, "simulated: it is not true"),
+        ("extra", 1, "extra: it does not belong here"),
     ],
 )
 def test_what_is_no_receipt_is_named(name: str, value: object, said: str) -> None:

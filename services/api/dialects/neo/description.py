@@ -130,8 +130,12 @@ SCHEMAS: Object = {
                 "type": "array",
                 "items": an_object({"timestamp": MOMENT, "level": TEXT, "message": TEXT}),
             },
+            "receipt": {
+                "oneOf": [ref("NeoReceipt"), {"type": "null"}],
+                "description": "Null while the run goes on, and for a moment after that.",
+            },
         },
-        required=(*_EXECUTION, "functionId", "logs"),
+        required=(*_EXECUTION, "functionId", "logs", "receipt"),
     ),
     "NeoInvocation": an_object(
         {"params": {"type": "object"}, "async": {"type": "boolean", "default": False}}, required=()

@@ -144,7 +144,11 @@ def execution(record: Execution) -> View:
 
 
 def execution_detail(logged: LoggedExecution) -> View:
-    """Return an execution whole: its logs, with a last one about those that are missing, and its result or error."""
+    """
+    Return an execution whole: its result or error, its logs, with a last one about those that are missing, its receipt.
+
+    The receipt is null while there is none: the run goes on, or is just being signed, or there is no key to sign with.
+    """
     record = logged.record
     view = {**execution(record), "functionId": record.function_id}
     if record.status is ExecutionStatus.COMPLETED:
@@ -156,6 +160,7 @@ def execution_detail(logged: LoggedExecution) -> View:
     view["logs"] = [log_line(line) for line in logged.lines]
     if logged.missing is not None:
         view["logs"].append(_missing(logged.missing))
+    view["receipt"] = None if record.receipt is None else orjson.Fragment(record.receipt)
     return view
 
 
