@@ -14,6 +14,7 @@ from aiohttp import web
 from services import measurements
 from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
+from services.api.access.key_usage import WRITE_EVERY_S, KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
@@ -73,6 +74,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     await _listen_to_notices(platform)
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("dispatch", platform.dispatcher.run())
+    tasks.spawn("key-usage", every(WRITE_EVERY_S, platform.key_usage.write))
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
     dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health), ExtraHorizonDialect(platform))
     front = Front(dialects, _router(dialects, ports))
@@ -107,6 +109,7 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         envelope=ports.envelope,
         attestor=Attestor(ports.db, signing, await asyncio.to_thread(measurements.server)),
         credentials=CredentialCache(),
+        key_usage=KeyUsage(ports.db),
         rate_limits=RateLimits(settings.rate_limit),
         addresses=Addresses(settings.rate_limit.trusted_proxies),
         accept=accept,

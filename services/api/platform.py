@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
+from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
@@ -28,6 +29,12 @@ class Limits:
 
     functions_per_account: int = 100
     secrets_per_account: int = 50
+    keys_per_account: int | None = None
+    """API keys that count at the same time; None for any number."""
+    key_days: int | None = None
+    """How long a new API key counts at most; None for ever."""
+    key_grace_s: float = 86_400.0
+    """How long a replaced API key still counts."""
     max_timeout_s: int = 900
     """Longest time limit a function may have; a dialect may allow less."""
     api_function_timeout_s: int = 30
@@ -54,6 +61,7 @@ class Platform:
     envelope: Envelope
     attestor: Attestor
     credentials: CredentialCache
+    key_usage: KeyUsage
     rate_limits: RateLimits
     addresses: Addresses
     accept: GroupCommit[NewExecution, AcceptedExecution]

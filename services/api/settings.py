@@ -9,5 +9,8 @@ def limits(settings: Settings) -> Limits:
     return Limits(
         functions_per_account=settings.api.max_functions,
         secrets_per_account=settings.api.max_secrets,
+        keys_per_account=settings.api_keys.most,
+        key_days=settings.api_keys.days,
+        key_grace_s=settings.api_keys.grace_s,
         max_timeout_s=settings.engine.max_timeout_s,
     )

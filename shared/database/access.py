@@ -5,7 +5,7 @@ Keys and tokens are found by their SHA-256 alone; the plain ones are never store
 expires or expired: what that means to a caller is the api's to say.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -156,11 +156,6 @@ async def insert_api_key(db: Queries, key: NewKey) -> bool:
         key.expires_at,
     )
     return inserted is not None
-
-
-async def touch_keys(db: Queries, key_ids: Iterable[str]) -> None:
-    """Note that these keys have been used."""
-    await db.execute("UPDATE api_keys SET last_used_at = now() WHERE id = ANY($1::text[])", sorted(set(key_ids)))
 
 
 async def find_access_token(db: Queries, sha256: str) -> TokenRow | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.crypto.master_keys import parse_master_keys
+from shared.process.api_key_settings import ApiKeySettings
 from shared.process.host_services_settings import HostServicesSettings
 from shared.process.rate_limit_settings import RateLimitSettings
 from shared.process.variables import (
@@ -339,6 +340,7 @@ class Settings:
     admin: AdminSettings = block(AdminSettings)
     engine: EngineSettings = block(EngineSettings)
     api: ApiSettings = block(ApiSettings)
+    api_keys: ApiKeySettings = block(ApiKeySettings)
     rate_limit: RateLimitSettings = block(RateLimitSettings)
     host_services: HostServicesSettings = block(HostServicesSettings)
     retention: RetentionSettings = block(RetentionSettings)

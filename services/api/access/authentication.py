@@ -36,7 +36,10 @@ async def identify_key(platform: Platform, presented: str) -> Identity:
         )
         return Verdict(identity=identity, expires_at=key.expires_at)
 
-    return await platform.credentials.identify(sha256_hex(presented), look)
+    identity = await platform.credentials.identify(sha256_hex(presented), look)
+    assert identity.key_id is not None  # a key is never taken for a token: each has a form and a table of its own
+    platform.key_usage.note(identity.key_id)
+    return identity
 
 
 async def identify_token(platform: Platform, presented: str) -> Identity:

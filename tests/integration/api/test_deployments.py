@@ -10,6 +10,7 @@ import pytest
 from services.api.access.addresses import Addresses
 from services.api.access.authentication import identify_key
 from services.api.access.credentials import CredentialCache
+from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
@@ -69,6 +70,7 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         envelope=ports.envelope,
         attestor=Attestor(ports.db, ServiceKey(ports.db, ports.envelope), ""),
         credentials=CredentialCache(),
+        key_usage=KeyUsage(ports.db),
         rate_limits=RateLimits(load_settings({}).rate_limit),
         addresses=Addresses(),
         accept=accept,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.database import access, accounts
+from shared.database import access, accounts, api_keys
 from shared.database.access import NewKey, NewTokens
 from shared.database.pool import Database
 from shared.domain.errors import NameTakenError, NotFoundError
@@ -153,11 +153,12 @@ async def test_a_key_is_kept_once_and_shows_when_it_was_used(db: Database, world
     assert kept is not None
     assert (kept.last_used_at, kept.revoked_at, kept.expires_at) == (None, None, key.expires_at)
 
-    await access.touch_keys(db, [key.id, key.id, "key_unknown"])
+    await api_keys.note_use(db, {key.id: 1_700_000_000.5, "key_unknown": 1.0})
+    await api_keys.note_use(db, {key.id: 1_600_000_000.0})
 
     kept = await access.find_api_key(db, key.sha256)
     assert kept is not None
-    assert kept.last_used_at is not None
+    assert kept.last_used_at == datetime.fromtimestamp(1_700_000_000.5, UTC)
 
 
 async def test_an_access_token_tells_whose_it_is_and_what_it_allows(db: Database, world: World) -> None:

@@ -63,14 +63,16 @@ def until(query: Query, name: str) -> datetime | None:
 
 
 def _moment(query: Query, name: str) -> datetime | None:
+    value = query.get(name)
+    return None if value is None else moment(value, name)
+
+
+def moment(value: str, name: str) -> datetime:
     """
-    Return an ISO 8601 date (its first moment) or date-time; without a zone it is UTC.
+    Return an ISO 8601 date (its first moment) or date-time; without a zone it is UTC. ``name`` is the field's.
 
     Of the many forms of ISO 8601 this is the extended one with a calendar date; a space may stand for the ``T``.
     """
-    value = query.get(name)
-    if value is None:
-        return None
     found = _MOMENT.fullmatch(value.strip())
     try:
         if found is None:

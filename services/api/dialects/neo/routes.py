@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from services.api.dialects.dialect import Json, Route
-from services.api.dialects.neo import attestation, bodies, errors, queries, secrets, views
+from services.api.dialects.neo import api_keys, attestation, bodies, errors, queries, secrets, views
 from services.api.dialects.neo.answers import json_body, page, success
 from services.api.dialects.neo.callers import allowed, anybody
 from services.api.dialects.neo.description import OPERATIONS, SCHEMAS, SECURITY
@@ -32,7 +32,7 @@ from shared.process.health import Health
 
 FUNCTIONS = "/v1/functions"
 FUNCTION = FUNCTIONS + "/{functionId}"
-_SCHEMAS: Json = {**SCHEMAS, **attestation.SCHEMAS, **secrets.SCHEMAS}
+_SCHEMAS: Json = {**SCHEMAS, **attestation.SCHEMAS, **secrets.SCHEMAS, **api_keys.SCHEMAS}
 _SORTS = {
     "createdAt": FunctionSort.CREATED_AT,
     "name": FunctionSort.NAME,
@@ -63,6 +63,7 @@ class NeoDialect:
         self._health = health
         self._attestation = attestation.AttestationRoutes(platform)
         self._secrets = secrets.SecretRoutes(platform)
+        self._keys = api_keys.ApiKeyRoutes(platform)
 
     def routes(self) -> tuple[Route, ...]:
         """Return every route of the dialect."""
@@ -84,7 +85,10 @@ class NeoDialect:
             Route(methods=(method,), path=path, handler=handler, operation=OPERATIONS[method, path])
             for method, path, handler in table
         )
-        return tuple(telling(route) for route in (*own, *self._attestation.routes(), *self._secrets.routes()))
+        return tuple(
+            telling(route)
+            for route in (*own, *self._attestation.routes(), *self._secrets.routes(), *self._keys.routes())
+        )
 
     def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""
