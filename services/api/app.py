@@ -20,6 +20,7 @@ from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
 from services.api.dialects.dialect import Dialect
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
+from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
 from services.api.dispatch import Dispatcher
 from services.api.http import Front
@@ -76,7 +77,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     tasks.spawn("dispatch", platform.dispatcher.run())
     tasks.spawn("key-usage", every(WRITE_EVERY_S, platform.key_usage.write))
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
-    dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health), ExtraHorizonDialect(platform))
+    browsers = Browsers(settings.browsers.cors_origins)
+    dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health, browsers), ExtraHorizonDialect(platform))
     front = Front(dialects, _router(dialects, ports))
     server = Server(front)
     runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)

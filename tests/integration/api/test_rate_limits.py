@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
 from shared.domain.errors import InternalError
 from shared.process.health import Health
@@ -67,7 +68,7 @@ async def exhaust(http: httpx.AsyncClient, times: int, **headers: str) -> None:
 
 
 async def test_every_route_tells_with_a_key_and_without_one_what_is_left(generous: Running) -> None:
-    routes = NeoDialect(generous.api.platform, Health("test")).routes()
+    routes = NeoDialect(generous.api.platform, Health("test"), Browsers(None)).routes()
     assert len(routes) >= 12
 
     for route in routes:

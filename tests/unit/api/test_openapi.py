@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.api.dialects.dialect import Dialect, Route
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
+from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
 from services.api.openapi import PLATFORM_VERSION, document
 from services.api.pages import Pages
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def dialects() -> tuple[Dialect, ...]:
     """Both dialects; describing them touches no platform."""
     nothing = Platform.__new__(Platform)
-    return NeoDialect(nothing, Health("api")), ExtraHorizonDialect(nothing)
+    return NeoDialect(nothing, Health("api"), Browsers(None)), ExtraHorizonDialect(nothing)
 
 
 @pytest.fixture

@@ -6,15 +6,18 @@ sent well-formed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from aiohttp import web
 
 from services.api.dialects.dialect import Json, Route
 from services.api.dialects.neo import api_keys, attestation, bodies, errors, queries, secrets, views
 from services.api.dialects.neo.answers import json_body, page, success
+from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.callers import allowed, anybody
 from services.api.dialects.neo.description import OPERATIONS, SCHEMAS, SECURITY
-from services.api.dialects.neo.throttling import judge_refusal, tell, telling
+from services.api.dialects.neo.throttling import judge_refusal, tell
 from services.api.http import read_body
 from services.api.operations import invoke, read_executions, read_functions, read_runtimes
 from services.api.operations.create_function import create_function, require_quota
@@ -47,10 +50,15 @@ _IDEMPOTENCY_KEY = "Idempotency-Key"
 _MAX_IDEMPOTENCY_KEY = 255
 
 Parameters = Mapping[str, str]
+Answer = TypeVar("Answer", bound=web.StreamResponse)
 
 
 class NeoDialect:
-    """The dialect on one platform; ``health`` is what ``GET /v1/health`` tells."""
+    """
+    The dialect on one platform.
+
+    ``health`` is what ``GET /v1/health`` tells; ``browsers`` knows the pages that may call.
+    """
 
     name = "neo"
     title = "Neo Service Layer Functions API: stored JavaScript, called sync or async"
@@ -58,9 +66,10 @@ class NeoDialect:
     schemas: Json = _SCHEMAS
     security_schemes: Json = SECURITY
 
-    def __init__(self, platform: Platform, health: Health) -> None:
+    def __init__(self, platform: Platform, health: Health, browsers: Browsers) -> None:
         self._platform = platform
         self._health = health
+        self._browsers = browsers
         self._attestation = attestation.AttestationRoutes(platform)
         self._secrets = secrets.SecretRoutes(platform)
         self._keys = api_keys.ApiKeyRoutes(platform)
@@ -85,17 +94,26 @@ class NeoDialect:
             Route(methods=(method,), path=path, handler=handler, operation=OPERATIONS[method, path])
             for method, path, handler in table
         )
-        return tuple(
-            telling(route)
-            for route in (*own, *self._attestation.routes(), *self._secrets.routes(), *self._keys.routes())
-        )
+        routes = (*own, *self._attestation.routes(), *self._secrets.routes(), *self._keys.routes())
+        return (*(self._finishing(route) for route in routes), *self._browsers.preflights(routes))
 
     def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""
         if request.raw_path.startswith(self.prefixes):
             error = judge_refusal(self._platform, request, error)
-        response = errors.render(error)
+        return self._finish(request, errors.render(error))
+
+    def _finishing(self, route: Route) -> Route:
+        """Return a route whose answers have what every answer has."""
+
+        async def answer(request: web.BaseRequest, parameters: Parameters) -> web.StreamResponse:
+            return self._finish(request, await route.handler(request, parameters))
+
+        return replace(route, handler=answer)
+
+    def _finish(self, request: web.BaseRequest, response: Answer) -> Answer:
         tell(request, response)
+        self._browsers.admit(request, response)
         return response
 
     async def show_health(self, request: web.BaseRequest, _parameters: Parameters) -> web.Response:

@@ -6,14 +6,10 @@ never gets that far (no such path, no such method) is charged when it is refused
 left, in both spellings of the project's pages.
 """
 
-import dataclasses
-from collections.abc import Mapping
-
 from aiohttp import web
 
 from services.api.access.addresses import FORWARDED_FOR
 from services.api.access.rate_limit import Verdict
-from services.api.dialects.dialect import Route
 from services.api.platform import Platform
 from shared.domain.errors import PlatformError, RateLimitedError
 
@@ -52,17 +48,6 @@ def tell(request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers[spelling + "Limit"] = limit
         response.headers[spelling + "Remaining"] = remaining
         response.headers[spelling + "Reset"] = reset
-
-
-def telling(route: Route) -> Route:
-    """Return a route whose answers say what the caller has left."""
-
-    async def answer(request: web.BaseRequest, parameters: Mapping[str, str]) -> web.StreamResponse:
-        response = await route.handler(request, parameters)
-        tell(request, response)
-        return response
-
-    return dataclasses.replace(route, handler=answer)
 
 
 def _apply(request: web.BaseRequest, verdict: Verdict | None) -> None:
