@@ -1,5 +1,5 @@
 """
-The command line: ``./tidemill up``, ``doctor``, ``user``, ``account``.
+The command line: ``./tidemill up``, ``doctor``, ``user``, ``account``, ``keys``, ``signing-key``.
 
 ``up`` runs all four services in one process; ``python -m services.<name>`` runs one of them on its own.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from services import all_in_one, doctor, new_accounts, users
+from services import all_in_one, doctor, keys, new_accounts, new_signing_key, users
 from services.credentials import first_credentials
 from services.invoker.pool.description import EngineDescription
 from services.run import with_settings
@@ -115,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", doctor.main, "say what this machine can give functions, what is missing, and the fix"),
         ("user", users.main, "add a user of the Extra Horizon dialect"),
         ("account", new_accounts.main, "add an account and its first API key"),
+        ("keys", keys.main, "list, add and rotate the master keys that secrets are sealed under"),
+        ("signing-key", new_signing_key.main, "replace the key that receipts and attestations are signed with"),
     )
     for name, run, text in known:
         command = commands.add_parser(name, help=text, description=text)
@@ -126,6 +128,10 @@ def _parser() -> argparse.ArgumentParser:
             users.add_arguments(command)
         if name == "account":
             new_accounts.add_arguments(command)
+        if name == "keys":
+            keys.add_arguments(command)
+        if name == "signing-key":
+            new_signing_key.add_arguments(command)
     return parser
 
 

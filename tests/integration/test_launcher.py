@@ -150,6 +150,17 @@ def test_relative_paths_are_meant_from_where_the_caller_stands(used: Path) -> No
     assert out == f"['up', '--data-dir', '{here}/my data', '--host=::1', '--data-dir={here}/x'] {here}/env None"
 
 
+def test_files_to_verify_are_meant_from_where_the_caller_stands(used: Path) -> None:
+    here = used.parent
+    (used / "services" / "verify_receipt.py").write_text("import sys; print(sys.argv[1:])")
+
+    options = ("--public-key", "00ff", "--code=x", "--attestation", "/y", "--help")
+    _, out, _ = run(used, "verify-receipt", "a b.json", *options)
+
+    assert out == f"['{here}/a b.json', '--public-key', '00ff', '--code={here}/x', '--attestation', '/y', '--help']"
+    assert run(used, "verify-receipt", "-", "--attestation", "y")[1] == f"['-', '--attestation', '{here}/y']"
+
+
 def test_a_strangers_python_path_is_not_followed(used: Path) -> None:
     assert run(used, "up", PYTHONPATH="/somewhere")[1].endswith("None None")
 
