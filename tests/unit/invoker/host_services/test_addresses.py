@@ -25,8 +25,10 @@ NOT_ADDRESSES: list[object] = [
     "0fgHwwTi3wHAS8aFAN243C5vGbkYDpqLHP", "NfgHwwTi3wHAS8aFAN243C5vGbkYDpqLHP\n", "z" * 34, "1" * 34,
     "56c989e76f9a2ca05bb5caa6c96f524d905accd8", None, 5, ["NfgHwwTi3wHAS8aFAN243C5vGbkYDpqLHP"], {},
 ]  # fmt: skip
-NOT_HASHES: list[object] = ["", "0x", "56c989e76f9a2ca05bb5caa6c96f524d905accd", "0X" + "0" * 40, "g" * 40, "0" * 42, "0" * 39 + "\n",
-              None, 5, [], "\u0660" * 40]  # fmt: skip
+NOT_HASHES: list[object] = [
+    *("", "0x", "56c989e76f9a2ca05bb5caa6c96f524d905accd", "0X" + "0" * 40, "g" * 40, "0" * 42, "0" * 39 + "\n"),
+    *(None, 5, [], "\u0660" * 40),
+]
 hashes = st.binary(min_size=20, max_size=20).map(bytes.hex)
 
 
