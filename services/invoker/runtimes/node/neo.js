@@ -4,6 +4,7 @@
 // The realm gives the author clean globals, clean prototypes and a module that starts anew; it is no wall
 // against hostile code. The wall is the process: whoever climbs out of the realm is in the same sandbox, alone.
 
+const { webcrypto } = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const util = require('node:util');
@@ -212,8 +213,8 @@ class Neo {
       },
       uncaught: (error) => this.uncaught(error),
       clone: (value) => structuredClone(value),
-      randomUUID: () => globalThis.crypto.randomUUID(),
-      getRandomValues: (array) => globalThis.crypto.getRandomValues(array),
+      randomUUID: () => webcrypto.randomUUID(),
+      getRandomValues: (array) => webcrypto.getRandomValues(array),
       require: (name) => {
         const plain = String(name).replace(/^node:/, '');
         if (!REQUIRABLE.includes(plain)) {
