@@ -57,6 +57,22 @@ def open_envelope(
     return envelope
 
 
+def add_key(own_file: Path) -> str:
+    """
+    Put a fresh key before those the all-in-one keeps; return its id. It wraps from the next start on.
+
+    Raises:
+        OSError: there is no such file yet.
+    """
+    if not own_file.exists():
+        raise FileNotFoundError(f"there is no {own_file}: `up` makes it at its first start, if no other key is set")
+    _own_keys(own_file, make=False)  # nothing is added to what is damaged
+    kept = own_file.read_text("ascii").split()
+    fresh = new_master_key()
+    _write(own_file, "\n".join((fresh, *kept, "")), replace=True)
+    return _local(fresh)[0].id
+
+
 def where_from(settings: MasterKeySettings, own_file: Path) -> str:
     """Return which master key wraps, and where it comes from; empty when there is none yet."""
     if settings.kms_key_id is not None:
@@ -98,8 +114,8 @@ def _own_keys(path: Path, *, make: bool) -> list[LocalMasterKey]:
         ) from error
 
 
-def _write(path: Path, text: str) -> None:
-    """Write whole or not at all, and never over a key that is there: it cannot be made again."""
+def _write(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write whole or not at all; never over a key that is there unless told to: it cannot be made again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
@@ -108,8 +124,11 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.link(draft, path)
-    draft.unlink()
+    if replace:
+        draft.replace(path)
+    else:
+        os.link(draft, path)
+        draft.unlink()
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -52,9 +52,10 @@ class Envelope:
         """The ids of the master keys there are, the current one first; empty when nothing can be sealed."""
         return self._keys.ids
 
-    def is_current(self, sealed: Sealed) -> bool:
-        """Tell whether the current master key wrapped this; raise ``UnavailableError`` when there is none."""
-        return sealed.master_key_id == self._keys.current.id
+    @property
+    def current_id(self) -> str:
+        """The id of the master key that wraps; raise ``UnavailableError`` when there is none."""
+        return self._keys.current.id
 
     async def seal(self, plain: bytes, bound_to: str) -> Sealed:
         """
