@@ -1,4 +1,4 @@
-"""Four services as processes of their own, two invokers, RabbitMQ and PostgreSQL between them."""
+"""The services as processes of their own, two invokers and two apis, RabbitMQ and PostgreSQL between them."""
 
 import time
 from collections.abc import Iterator
@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from shared.crypto.master_keys import new_master_key
 from tests.support.backends import Broker, DatabaseServer, open_directory
 from tests.support.builders import Functions, functions_on
 from tests.support.eventually import eventually_sync
 from tests.support.platform import Platform, client_of, separate
+
+MASTER_KEY = new_master_key()
+ENVIRON = {"TIDEMILL_MASTER_KEY": MASTER_KEY, "TIDEMILL_LOG_LEVEL": "debug"}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def apart(broker: Broker, database_server: DatabaseServer) -> Iterator[Platform]
         with (
             open_directory() as directory,
             broker.virtual_host() as amqp_url,
-            separate(directory, amqp_url, database_url, invokers=2) as running,
+            separate(directory, amqp_url, database_url, ENVIRON, invokers=2, apis=2) as running,
         ):
             yield running
     finally:
@@ -91,6 +95,45 @@ def test_a_deleted_function_is_gone_for_every_replica(made: Functions) -> None:
     assert made.neo.delete(f"/v1/functions/{name}").status_code == 200
 
     assert [made.invoke(name).status_code for _ in range(10)] == [404] * 10
+
+
+def test_a_change_of_a_secret_counts_from_the_next_run_on_in_every_invoker(made: Functions) -> None:
+    name = made.create_neo("module.exports = ({ secrets }) => secrets.key ?? null", secrets=["key"])
+
+    def seen() -> set[str]:
+        return set(threads.map(lambda _: result(made, name), range(40)))
+
+    with ThreadPoolExecutor(16) as threads:
+        assert seen() == {None}
+        assert made.neo.post("/v1/secrets", json={"name": "key", "value": "the first value"}).status_code == 201
+        assert seen() == {"the first value"}
+        assert made.neo.put("/v1/secrets/key", json={"value": "the second value"}).status_code == 200
+        assert seen() == {"the second value"}
+        assert made.neo.put(f"/v1/functions/{name}/secrets", json={"secrets": []}).status_code == 200
+        assert seen() == {None}
+    assert made.neo.delete("/v1/secrets/key").status_code == 200
+
+
+def test_a_revoked_key_is_refused_by_the_other_api_too(apart: Platform, made: Functions) -> None:
+    key = made.neo.post("/v1/api-keys", json={"name": "short-lived"}).json()["data"]
+    with client_of(apart.processes["api-1"].address, {"X-API-Key": key["key"]}) as other:
+        assert other.get("/v1/functions").status_code == 200
+
+        assert made.neo.delete(f"/v1/api-keys/{key['id']}").status_code == 200
+
+        eventually_sync(lambda: other.get("/v1/functions").status_code == 401, within_s=5)
+
+
+def test_no_service_tells_its_master_key_or_a_secret_in_its_log(apart: Platform, made: Functions) -> None:
+    value = "the value nobody else sees"
+    assert made.neo.post("/v1/secrets", json={"name": "confided", "value": value}).status_code == 201
+    name = made.create_neo("module.exports = ({ secrets, log }) => log.info(secrets.confided)", secrets=["confided"])
+    assert made.invoke(name).status_code == 200
+    assert made.neo.delete("/v1/secrets/confided").status_code == 200
+
+    for process in apart.processes.values():
+        assert MASTER_KEY not in process.log_text(), process.name
+        assert value not in process.log_text(), process.name
 
 
 def test_every_service_answers_health_ready_and_metrics(apart: Platform) -> None:

@@ -157,9 +157,15 @@ def all_in_one(directory: Path, environ: Mapping[str, str] | None = None) -> Ite
 
 @contextmanager
 def separate(
-    directory: Path, amqp_url: str, database_url: str, environ: Mapping[str, str] | None = None, *, invokers: int = 1
+    directory: Path,
+    amqp_url: str,
+    database_url: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    invokers: int = 1,
+    apis: int = 1,
 ) -> Iterator[Platform]:
-    """Run the four services as processes of their own."""
+    """Run the four services as processes of their own; more apis than one are called ``api-1`` and so on."""
     shared = {
         **CREDENTIALS,
         **UNLIMITED,
@@ -167,7 +173,8 @@ def separate(
         "TIDEMILL_DATABASE_URL": database_url,
         **(environ or {}),
     }
-    names = ["logger", "deployer", *(f"invoker-{number}" for number in range(invokers)), "api"]
+    replicas = [*(f"invoker-{number}" for number in range(invokers)), *(f"api-{number}" for number in range(1, apis))]
+    names = ["logger", "deployer", *replicas, "api"]
     own = {"TIDEMILL_DATA_DIR": str(directory / "migrate")}
     migration = spawn("migrate", ["services", "migrate"], {**shared, **own}, directory)
     if migration.popen.wait(START_S) != 0:

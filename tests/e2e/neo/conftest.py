@@ -9,11 +9,9 @@ import httpx
 import pytest
 
 from shared.crypto.tokens import new_api_key, sha256_hex, shown_prefix
-from shared.database import access, accounts
-from shared.database.access import NewKey
+from shared.database import accounts
 from shared.database.accounts import NewAccount
 from shared.database.pool import Database
-from shared.domain.ids import new_key_id
 from shared.process.embedded_postgres import running_dsn
 from tests.support.builders import Functions, functions_on, unique
 from tests.support.platform import Platform, client_of
@@ -44,18 +42,10 @@ class Account:
 
     def new_key(self, *permissions: str) -> str:
         """Return a new key of this account that has these permissions."""
-        plain = new_api_key()
-        key = NewKey(
-            id=new_key_id(),
-            account_id=self.made.account_id,
-            environment_id=self.made.environment_id,
-            name=unique("key"),
-            sha256=sha256_hex(plain),
-            prefix=shown_prefix(plain),
-            permissions=permissions,
-        )
-        asyncio.run(_insert(database_of(self._platform), key))
-        return plain
+        answer = self.neo.post("/v1/api-keys", json={"name": unique("key"), "permissions": permissions})
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        key: str = answer.json()["data"]["key"]
+        return key
 
 
 NewAccounts = Callable[[], Account]
@@ -93,13 +83,5 @@ async def _add(dsn: str, name: str, key: str) -> NewAccount:
     db = await Database.connect(dsn, max_size=1)
     try:
         return await accounts.add_account(db, name, sha256_hex(key), shown_prefix(key))
-    finally:
-        await db.close()
-
-
-async def _insert(dsn: str, key: NewKey) -> None:
-    db = await Database.connect(dsn, max_size=1)
-    try:
-        assert await access.insert_api_key(db, key)
     finally:
         await db.close()

@@ -1,13 +1,16 @@
 """Secrets: kept, granted, given to runs, changed, revoked, and never seen anywhere else."""
 
+import asyncio
 import re
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.neo.conftest import Account, NewAccounts
+from shared.database.pool import Database
+from tests.e2e.neo.conftest import Account, NewAccounts, database_of
 from tests.support.eventually import eventually_sync
+from tests.support.platform import Platform
 
 VALUE = "correct-horse-battery-staple"
 STALE = 'tidemill_workers_ended_total{reason="stale"}'
@@ -163,6 +166,36 @@ def test_secrets_can_be_asked_for_by_name_in_the_older_way(account: Account) -> 
     )
 
     assert told(account, name) == [VALUE, ["external-api-key"]]
+
+
+def test_every_access_is_written_down_and_no_value(account: Account, platform: Platform) -> None:
+    allowed, elsewhere = create(account, "allowed"), create(account, "elsewhere", functions=["func_0000000000"])
+    name = account.functions.create_neo(TELL, secrets=["allowed", "elsewhere", "nobody"])
+    runs = [account.functions.invoke(name).headers["X-Execution-Id"] for _ in range(2)]
+    runs.append(account.functions.invoke(name, **{"async": True}).headers["X-Execution-Id"])
+
+    def accesses() -> list[tuple[str, str, bool]]:
+        rows = asyncio.run(
+            fetch(platform, "SELECT * FROM secret_accesses WHERE account_id = $1 ORDER BY at", account.made.account_id)
+        )
+        assert VALUE not in str(rows)
+        return [(f"exec_{row['record_id']}", row["secret_name"], row["granted"]) for row in rows]
+
+    eventually_sync(lambda: len(accesses()) == 9, within_s=20)
+    assert sorted(accesses()) == sorted(
+        (run, secret, granted)
+        for run in runs
+        for secret, granted in ((allowed["name"], True), (elsewhere["name"], False), ("nobody", False))
+    )
+
+
+async def fetch(platform: Platform, sql: str, *arguments: object) -> list[dict[str, Any]]:
+    """Ask the platform's database."""
+    db = await Database.connect(database_of(platform), max_size=1)
+    try:
+        return [dict(row) for row in await db.fetch(sql, *arguments)]
+    finally:
+        await db.close()
 
 
 LOGGING = """

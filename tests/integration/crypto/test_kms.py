@@ -8,6 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from structlog.testing import capture_logs
 
 from services.keyring import open_envelope
 from shared.crypto.envelope import Envelope
@@ -102,7 +103,12 @@ async def test_a_key_kms_does_not_know_is_a_clear_refusal(endpoint: str) -> None
 async def test_without_a_key_the_process_starts_and_says_so(tmp_path: Path) -> None:
     health = Health("api")
     async with AsyncExitStack() as stack:
-        open_envelope(load_settings({}).master_key, health, stack)
+        with capture_logs() as said:
+            open_envelope(load_settings({}).master_key, health, stack)
+
+        [line] = said
+        assert (line["log_level"], line["event"]) == ("error", "master_key_missing")
+        assert "secrets can be neither kept nor given to functions" in line["meaning"]
 
         report = await health.health()
         assert report.body["status"] == "degraded"
