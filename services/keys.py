@@ -3,7 +3,7 @@
 
 ``list`` tells which key is used for how many rows, ``new`` prints a fresh key, ``add`` puts one in front of those
 that ``up`` keeps in its own file, ``rotate`` wraps every data key anew under the current one. ``list`` and
-``rotate`` work on the database directly, as ``user`` does. docs/howto/master-keys.md tells the order of things.
+``rotate`` work on the database directly, as ``user`` does. docs/howto/secrets.md tells the order of things.
 """
 
 import argparse
