@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar, cast
 
 import boto3
+import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,6 +29,8 @@ _CONFIG = Config(
 _NOT_OURS = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 
 Answer = TypeVar("Answer")
+
+logger = structlog.get_logger(__name__)
 
 
 class _Kms(Protocol):
@@ -63,7 +66,8 @@ class KmsClient:
             async with asyncio.timeout(_DEADLINE_S):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, request, self._client)
         except TimeoutError as error:
-            raise UnavailableError(f"AWS KMS took longer than {_DEADLINE_S:g} s") from error
+            logger.error("kms_refused", reason=f"no answer within {_DEADLINE_S:g} s")  # noqa: TRY400 - that is all of it
+            raise UnavailableError("the master key in AWS KMS is out of reach") from error
         except (BotoCoreError, ClientError) as error:
             raise _translate(error) from error
 
@@ -104,6 +108,8 @@ def _context(bound_to: str) -> dict[str, str]:
 
 
 def _translate(error: BotoCoreError | ClientError) -> PlatformError:
+    """Return what callers may be told; addresses, accounts and key ids are for the log."""
     if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _NOT_OURS:
         return BrokenSealError("AWS KMS does not know this data key as one of this key and row")
-    return UnavailableError(f"AWS KMS does not do it: {error}")
+    logger.error("kms_refused", reason=str(error))
+    return UnavailableError("the master key in AWS KMS is out of reach")
