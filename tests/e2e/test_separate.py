@@ -66,6 +66,25 @@ def test_parallel_calls_each_get_their_own_answer(made: Functions) -> None:
     assert [answer.text for answer in answers] == [f"/{n}" for n in range(200)]
 
 
+def test_all_processes_sign_with_one_key_and_each_api_tells_of_both_invokers(apart: Platform, made: Functions) -> None:
+    name = made.create_neo("module.exports = ({ params }) => params.n")
+    receipts = [_signed(made, name, accept(made, name, number)) for number in range(8)]
+
+    for service in ("api", "api-1"):
+        with client_of(apart.processes[service].address) as anybody:
+            document = anybody.get("/v1/attestation").json()["data"]
+            [known] = document["keys"]
+            assert {known["keyId"]} == {document["keyId"], *(receipt["keyId"] for receipt in receipts)}
+            assert sum(invoker["replicas"] for invoker in document["invokers"]) == 2
+            for each in (document, *receipts):
+                verdict = anybody.post("/v1/attestation/verify", json={"document": each}).json()["data"]
+                assert verdict == {"valid": True, "reason": None, "simulated": True}
+
+
+def _signed(made: Functions, name: str, execution_id: str) -> dict[str, Any]:
+    return eventually_sync(lambda: made.execution(name, execution_id)["receipt"], within_s=15)
+
+
 def test_accepted_executions_all_complete(made: Functions) -> None:
     name = made.create_neo("module.exports = ({ params }) => params.n * 2")
 
