@@ -1,13 +1,21 @@
 import asyncio
+from collections.abc import Iterator
 
 import httpx
 import pytest
+from prometheus_client import Counter
 
 from shared.process import metrics
 from shared.process.health import Health, ProbeServer
 from shared.process.settings import HttpSettings
 
-_probed = metrics.counter("health_test_probes_total", "Counted by the test of the probes.")
+
+@pytest.fixture
+def probed() -> Iterator[Counter]:
+    """A metric of these tests' own, gone afterwards: others look at which there are."""
+    made = metrics.counter("health_test_probes_total", "Counted by the test of the probes.")
+    yield made
+    metrics.registry.unregister(made)
 
 
 async def fine() -> dict[str, int]:
@@ -78,10 +86,10 @@ def test_a_name_is_taken_once() -> None:
         health.add("bus", fine)
 
 
-async def test_the_probes_answer_over_http() -> None:
+async def test_the_probes_answer_over_http(probed: Counter) -> None:
     health = Health("logger")
     health.add("bus", broken)
-    _probed.inc()
+    probed.inc()
     async with (
         ProbeServer(health, HttpSettings(host="127.0.0.1", port=0)) as server,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client,
