@@ -225,6 +225,8 @@ export interface ApiKey {
 /** A key in the one answer that shows it. */
 export interface MadeApiKey extends ApiKey {
   key: string;
+  /** After a rotation: the key it stands in for, with its new end. */
+  replaces?: ApiKey;
 }
 
 export interface NewApiKey {
