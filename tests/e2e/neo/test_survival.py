@@ -1,6 +1,9 @@
 """What callers may send and do, and the server goes on (contracts/neo.md 3.12; check 33)."""
 
 import socket
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -94,6 +97,36 @@ def test_a_run_whose_client_hangs_up_goes_on_to_its_end(platform: Platform, acco
 
     assert eventually_sync(recorded, within_s=10)["status"] == "completed"
     assert account.functions.invoke(name).status_code == 200
+
+
+def test_a_million_log_lines_harm_nobody(account: Account, threads: ThreadPoolExecutor) -> None:
+    flood = account.functions.create_neo(
+        "module.exports = ({ log }) => { for (let n = 0; n < 1e6; n += 1) log.info('line', n); return 'written' }",
+        timeout=60,
+    )
+    other = account.functions.create_neo("module.exports = () => 1")
+    account.functions.invoke(other)
+    flooding = threads.submit(account.functions.invoke, flood)
+
+    waits = []
+    while not flooding.done():
+        began = time.monotonic()
+        assert account.functions.invoke(other).status_code == 200
+        waits.append(time.monotonic() - began)
+    answer = flooding.result()
+
+    assert (answer.status_code, answer.json()["data"]["result"]) == (200, "written")
+    assert statistics.median(waits) < 1
+
+    def logged() -> list[dict[str, str]]:
+        lines: list[dict[str, str]] = account.functions.execution(flood, answer.headers["X-Execution-Id"])["logs"]
+        assert len(lines) > 1000
+        return lines
+
+    *kept, last = eventually_sync(logged, within_s=10)
+    assert [line["message"] for line in kept] == [f"line {n}" for n in range(1000)]
+    assert last["level"] == "warn"
+    assert "999000" in last["message"]
 
 
 @pytest.mark.parametrize(
