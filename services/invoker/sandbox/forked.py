@@ -54,8 +54,7 @@ def become(request: dict[str, Any], places: dict[int, int], parent: int) -> None
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         place(places)
-        os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
-        write("/proc/self/oom_score_adj", str(request["oom_score"]))
+        _step_back(request["nice"], request["oom_score"])
         confine = request.get("confine")
         if confine is not None:
             os.setsid()
@@ -77,6 +76,15 @@ def become(request: dict[str, Any], places: dict[int, int], parent: int) -> None
         os.write(2, f"cannot start the sandbox: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def _step_back(nice: int, oom_score: int) -> None:
+    """Let others go first, and die before them; what is further back already may not come forward, and need not."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
+    with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:  # noqa: PTH123 - as elsewhere here
+        oom_score = max(oom_score, int(file.read()))
+        file.seek(0)
+        file.write(str(oom_score))
 
 
 def become_network_helper(arguments: list[str], leave: int, tell: int, parent: int, sandbox: int) -> None:
