@@ -13,6 +13,7 @@ from services.invoker.pool.settings import EngineSettings, NetworkPolicy, Sandbo
 from services.invoker.sandbox.cgroup import CgroupMode
 from services.invoker.sandbox.driver import Interpreter
 from services.invoker.sandbox.ladder import Ground
+from services.invoker.sandbox.limits import counts_by_namespace
 from shared.domain.runtime import Family
 
 
@@ -94,7 +95,7 @@ def describe(
 ) -> EngineDescription:
     """Put what was found into words; ``problems`` tells of each runtime family what is wrong with it, if anything."""
     runtimes = _runtimes(problems, interpreters)
-    findings = (_sandbox(ground), _limits(cgroups), _network(settings, ground), _users(), runtimes)
+    findings = (_sandbox(ground), _limits(ground, cgroups), _network(settings, ground), _users(), runtimes)
     return EngineDescription(level=ground.driver.level, findings=findings)
 
 
@@ -124,16 +125,22 @@ def _in_chroot() -> bool:
     return all(line.split()[4] != "/" for line in mounts)
 
 
-def _limits(cgroups: CgroupMode) -> Finding:
+def _limits(ground: Ground, cgroups: CgroupMode) -> Finding:
     if not cgroups.lacks:
         return Finding(topic="cgroup", value=cgroups.name)
+    meaning = (
+        "memory is watched by polling alone, and processor time is shared by priority only"
+        if cgroups.name == "none"
+        else "these are not limited by the kernel"
+    )
+    counted = ground.driver.level.at_least(SandboxLevel.NO_PROC) and counts_by_namespace()
+    if "pids" in cgroups.lacks and os.geteuid() != 0 and not counted:
+        meaning += "; a function can start processes until the machine or the container has no more"
     return Finding(
         topic="cgroup",
         value=cgroups.name,
         missing=f"{', '.join(cgroups.lacks)} ({cgroups.reason or 'controller not available'})",
-        meaning="memory is watched by polling alone, and processor time is shared by priority only"
-        if cgroups.name == "none"
-        else "these are not limited by the kernel",
+        meaning=meaning,
         fix="run as root, under systemd with Delegate=yes, or with /sys/fs/cgroup mounted writable",
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 from services.invoker.pool.settings import NetworkPolicy, SandboxLevel
 from services.invoker.sandbox.driver import SandboxSpec, Slot
 from services.invoker.sandbox.forked import ARGUMENTS, BLOCK, FILTER, INFO
-from services.invoker.sandbox.limits import MEGABYTE, NICE, OOM_SCORE, process_limits
+from services.invoker.sandbox.limits import MEGABYTE, NICE, OOM_SCORE, counts_by_namespace, process_limits
 
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _SHARED_MEMORY_MB = 64
@@ -70,6 +70,8 @@ class Bubblewrap:
         }
         if spec.api_port and self.own_loopback:
             made["listen"] = spec.api_port
+        if spec.slot.uid is None and counts_by_namespace():
+            made["processes"] = self.max_processes
         if self.network is NetworkPolicy.INTERNET:
             made["slirp"] = [str(self.slirp4netns), "-c", "-m", "65520", "--disable-host-loopback"]
             if spec.slot.uid is not None:  # as root the helper gives up its own rights once it is set up

@@ -1,5 +1,7 @@
 """Resource limits every sandbox starts with, whatever confines it."""
 
+import os
+import re
 import resource
 
 OPEN_FILES = 1024
@@ -14,6 +16,9 @@ HEADROOM_MB = 32
 """A cgroup's limit is above the function's by this and ``/tmp``: the watchdog and V8 act first and gently."""
 
 
+_COUNTED_BY_NAMESPACE = (5, 14)
+
+
 def process_limits(*, max_processes: int, own_uid: bool) -> list[list[int]]:
     """
     Return [limit, value] pairs for ``setrlimit``.
@@ -25,3 +30,13 @@ def process_limits(*, max_processes: int, own_uid: bool) -> list[list[int]]:
     if own_uid:
         limits.append([resource.RLIMIT_NPROC, max_processes])
     return limits
+
+
+def counts_by_namespace(release: str = os.uname().release) -> bool:
+    """
+    Tell whether a Linux of this version counts the processes of a user namespace for themselves.
+
+    Then a limit set in the namespace holds for one sandbox, even where all sandboxes have the same uid.
+    """
+    version = tuple(int(number) for number in re.findall(r"\d+", release)[:2])
+    return version >= _COUNTED_BY_NAMESPACE

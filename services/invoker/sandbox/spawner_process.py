@@ -21,6 +21,7 @@ It knows nothing of functions, runtimes or policies: every decision is in the re
 import array
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -186,6 +187,9 @@ class Spawner:
             sandbox.init = int(json.loads(sandbox.told)["child-pid"])
             for path in sandbox.request["cgroups"]:
                 write(path, str(sandbox.init))
+            if "processes" in sandbox.request:
+                # Not before: a limit from before its user namespace would count all processes of the user.
+                resource.prlimit(sandbox.init, resource.RLIMIT_NPROC, (sandbox.request["processes"],) * 2)
             if "listen" in sandbox.request:
                 self._listen(sandbox)
             if "slirp" in sandbox.request:

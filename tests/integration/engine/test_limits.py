@@ -10,6 +10,7 @@ from tests.integration.engine.engine import Engine
 from tests.support.eventually import eventually
 
 PY = "python3.11"
+MAX_PROCESSES = 128
 LOOPS = {
     "node busy": ("nodejs20.x", "exports.handler = () => { for (;;); };"),
     "node async": ("nodejs20.x", "exports.handler = () => new Promise((r) => setTimeout(r, 60000));"),
@@ -141,6 +142,24 @@ async def test_a_fork_bomb_stays_in_its_sandbox(engine: Engine) -> None:
     assert isinstance(report.outcome, TimedOut | OutOfMemory | Crashed)
     await eventually(lambda: "busy" not in engine.pool.stats().workers and "ending" not in engine.pool.stats().workers)
     assert await engine.result(engine.deploy("exports.handler = async () => 'others run'")) == "others run"
+
+
+async def test_a_sandbox_has_a_limit_on_its_processes(engine: Engine) -> None:
+    source = """import os, resource, signal
+def handler(e, c):
+    children = []
+    try:
+        while True:
+            children.append(os.fork() or signal.pause())
+    except OSError:
+        return [resource.getrlimit(resource.RLIMIT_NPROC), len(children)]
+    finally:
+        for child in children: os.kill(child, signal.SIGKILL)
+"""
+    limit, started = await engine.result(engine.deploy(source, runtime=PY))
+
+    assert limit == [MAX_PROCESSES, MAX_PROCESSES]
+    assert MAX_PROCESSES // 2 < started < MAX_PROCESSES
 
 
 async def test_children_can_be_started_and_waited_for(engine: Engine) -> None:
