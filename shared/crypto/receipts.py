@@ -84,7 +84,8 @@ def hash_of_text(json_text: str) -> str:
     """
     Return the hash of the value a JSON text stands for.
 
-    A process that user code has taken over may answer what is no JSON: that is hashed as the string it is.
+    A process that user code has taken over may answer what is no JSON, or JSON of any depth: what has no canonical
+    form is hashed as the string it is.
     """
     try:
         return hashlib.sha256(canonical(json_text)).hexdigest()

@@ -106,6 +106,7 @@ def test_the_receipt_of_a_failed_run_is_checked_against_the_error(written: Any, 
         ({"params": '{"n":2}'}, "paramsHash: it is not the hash of the params that the execution shows"),
         ({"result": "null"}, "resultHash: it is not the hash of the result that the execution shows"),
         ({"result": ""}, "resultHash: the execution shows no result"),
+        ({"result": "[" * 300 + "]" * 300}, "resultHash: it is not the hash of the result that the execution shows"),
     ],
 )
 def test_an_execution_that_shows_something_else_is_named(

@@ -180,10 +180,9 @@ async def test_without_a_key_runs_go_on_and_are_signed_when_there_is_one(mill: M
     "result",
     [
         json.dumps(["x" * 100] * 1000).encode(),
-        json.dumps([1.0] * 1000).encode(),
-        b"[" * 3000 + b"]" * 3000,
+        json.dumps([1.0] * 4000).encode(),
     ],
-    ids=["large", "laborious", "deep"],
+    ids=["large", "laborious"],
 )
 async def test_what_takes_long_to_hash_is_signed_after_the_answer(mill: Mill, result: bytes) -> None:
     async def answer(_code: FunctionCode, _invocation: Invocation) -> Report:
@@ -196,17 +195,13 @@ async def test_what_takes_long_to_hash_is_signed_after_the_answer(mill: Mill, re
 
     assert done.receipt is None
     await mill.receipts.make_missing()
-    signed = (await row(mill, done.id)).receipt
-    assert signed is not None
-    found = json.loads(signed)
-    assert malformed(found) is None
-    if b"[[" not in result:
-        checked(mill, await row(mill, done.id))
+    checked(mill, await row(mill, done.id))
 
 
-async def test_a_result_that_is_no_json_has_a_receipt_and_holds_up_nothing(mill: Mill) -> None:
+@pytest.mark.parametrize("result", ["{oops" * 10_000, "[" * 3000 + "]" * 3000, "{oops"])
+async def test_a_result_without_a_canonical_form_has_a_receipt_and_holds_up_nothing(mill: Mill, result: str) -> None:
     async def answer(_code: FunctionCode, _invocation: Invocation) -> Report:
-        return returned(b"{oops" * 10_000)
+        return returned(result.encode())
 
     mill.pool.run = answer
     function = await mill.world.function()
@@ -215,7 +210,7 @@ async def test_a_result_that_is_no_json_has_a_receipt_and_holds_up_nothing(mill:
     await mill.receipts.make_missing()
 
     found = json.loads((await row(mill, done.id)).receipt or "")
-    assert found["resultHash"] == hash_of("{oops" * 10_000)
+    assert found["resultHash"] == hash_of(result)
 
 
 async def test_a_function_that_is_gone_leaves_receipts(mill: Mill) -> None:

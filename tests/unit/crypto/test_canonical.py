@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.crypto.canonical import NotJsonError, canonical, canonical_of, number, quick
+from shared.crypto.canonical import MAX_DEPTH, NotJsonError, canonical, canonical_of, number, quick
 
 texts = st.text(st.characters(exclude_categories=[]), max_size=8)
 """Any text, halves of surrogate pairs included."""
@@ -21,7 +21,7 @@ def reference(value: Any) -> str:
         case bool() | None:
             return json.dumps(value)
         case int() | float():
-            return number(json.dumps(value))
+            return number(float(value))
         case str():
             return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in _quoted(value))
         case list():
@@ -66,7 +66,7 @@ def test_the_form_of_the_form_is_itself(value: Any) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_says_the_same_double(value: float) -> None:
-    assert float(number(json.dumps(value))) == value
+    assert float(number(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,30 @@ def test_half_of_a_pair_stays_an_escape() -> None:
     assert canonical(r'["\uD800", "\uD83D\uDE00"]').decode() == '["\\ud800","\N{GRINNING FACE}"]'
 
 
-@pytest.mark.parametrize("depth", [1025, 100_000])
-def test_no_depth_is_too_deep(depth: int) -> None:
-    assert canonical("[" * depth + "]" * depth) == b"[" * depth + b"]" * depth
-    assert canonical('{"a":' * depth + "1.0" + "}" * depth) == b'{"a":' * depth + b"1" + b"}" * depth
+@pytest.mark.parametrize("one", ["1", "[]", "{}", "1.0", '"\\ud800"', "1e400", "[1.0]"])
+def test_it_goes_as_deep_as_it_says_and_no_deeper(one: str) -> None:
+    for opened, closed in (("[", "]"), ('{"a":', "}")):
+        for depth in (MAX_DEPTH, MAX_DEPTH + 1, 2000, 100_000):
+            outer = depth - one.count("[") - one.count("{")
+            text = opened * outer + one + closed * outer
+            if depth > MAX_DEPTH:
+                with pytest.raises(NotJsonError):
+                    canonical(text)
+            else:
+                assert canonical(text) == (opened * outer).encode() + canonical(one) + (closed * outer).encode()
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert canonical("[" + "[],{}," * 1000 + '"]]"]') == b"[" + b"[],{}," * 1000 + b'"]]"]'
+
+
+def test_a_value_that_is_too_deep_is_refused() -> None:
+    value: list[Any] = []
+    for _ in range(5000):
+        value = [value]
+
+    with pytest.raises(NotJsonError):
+        canonical_of(value)
 
 
 @pytest.mark.parametrize(
