@@ -92,7 +92,7 @@ async def connect(settings: Settings, service: str, stack: AsyncExitStack) -> Po
     from shared.bus.rabbitmq import RabbitBus  # noqa: PLC0415 - the all-in-one should not load it for nothing
 
     replica_id = new_replica_id(service)
-    health = Health(service)
+    health = Health(service, starting=True)
     db = await open_database(settings, settings.database.url.reveal(), health, stack)
     bus = await open_bus(RabbitBus(settings.bus.amqp_url.reveal(), replica_id=replica_id), health, stack)
     return Ports(

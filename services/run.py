@@ -33,7 +33,9 @@ def run_alone(name: str, build: BuildService, *, probes: bool = True) -> int:
             ports = await connect(settings, name, stack)
             if probes:
                 await stack.enter_async_context(ProbeServer(ports.health, settings.http))
-            return await build(settings, ports, stack, supervisor)
+            service = await build(settings, ports, stack, supervisor)
+            ports.health.started()
+            return service
 
         return serve(start, drain_s=settings.stop.drain_s)
 

@@ -28,6 +28,7 @@ class DeployerService:
 
     async def drain(self) -> None:
         """Take nothing new; finish what is held."""
+        self.ports.health.drain()
         await self.ports.bus.stop_consuming()
 
 

@@ -44,6 +44,7 @@ class InvokerService:
 
     async def drain(self) -> None:
         """Take nothing new; finish what is held."""
+        self.ports.health.drain()
         await self.ports.bus.stop_consuming()
 
 

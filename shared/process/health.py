@@ -4,8 +4,8 @@ Is this service alive, and may work be sent to it?
 Parts register named checks: async callables that return facts to show (or nothing) and raise when something is
 wrong. Checks run together, each under its own deadline, and never make a probe hang. ``/health`` answers 200 as
 long as the process can answer, with the state of everything in it; ``/ready`` answers 503 when a check of
-readiness fails or the service is draining. The API mounts ``probe_routes`` itself; services with no HTTP of
-their own start a ``ProbeServer``.
+readiness fails, and while the service is starting or draining. The API mounts ``probe_routes`` itself; services
+with no HTTP of their own start a ``ProbeServer``.
 """
 
 import asyncio
@@ -41,11 +41,16 @@ class _Registered:
 
 
 class Health:
-    """The checks of one service. ``drain`` turns readiness off for good."""
+    """
+    The checks of one service. ``drain`` turns readiness off for good.
 
-    def __init__(self, service: str) -> None:
+    One that is ``starting`` can be asked, and is not ready whatever its checks say until it has ``started``.
+    """
+
+    def __init__(self, service: str, *, starting: bool = False) -> None:
         self._service = service
         self._checks: dict[str, _Registered] = {}
+        self._starting = starting
         self._draining = False
 
     def add(self, name: str, check: Check, *, readiness: bool = True, deadline_s: float = 2.0) -> None:
@@ -63,6 +68,10 @@ class Health:
         """Forget a check; its part has been closed."""
         self._checks.pop(name, None)
 
+    def started(self) -> None:
+        """Leave readiness to the checks: the service does its work now."""
+        self._starting = False
+
     def drain(self) -> None:
         """Turn readiness off: the service finishes what it has and takes nothing new."""
         self._draining = True
@@ -75,15 +84,19 @@ class Health:
         """Report on everything; ``ok`` is true, because somebody answered."""
         results = await self._run(self._checks)
         degraded = any(result["status"] != "ok" for result in results.values())
-        status = "draining" if self._draining else "degraded" if degraded else "ok"
+        status = self._phase() or ("degraded" if degraded else "ok")
         return Report(ok=True, body={"status": status, "service": self._service, "checks": results})
 
     async def ready(self) -> Report:
         """Report whether work may be sent here."""
         results = await self._run({name: each for name, each in self._checks.items() if each.readiness})
-        ok = not self._draining and all(result["status"] == "ok" for result in results.values())
-        status = "draining" if self._draining else "ready" if ok else "not_ready"
+        phase = self._phase()
+        ok = phase is None and all(result["status"] == "ok" for result in results.values())
+        status = phase or ("ready" if ok else "not_ready")
         return Report(ok=ok, body={"status": status, "service": self._service, "checks": results})
+
+    def _phase(self) -> str | None:
+        return "draining" if self._draining else "starting" if self._starting else None
 
     async def _run(self, checks: Mapping[str, _Registered]) -> dict[str, dict[str, object]]:
         outcomes = await asyncio.gather(*(_outcome(each) for each in checks.values()))

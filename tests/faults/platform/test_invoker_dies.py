@@ -118,6 +118,8 @@ def all_settled(functions: Functions, name: str, told: Told) -> list[dict[str, A
         page = functions.neo.get(f"/v1/functions/{name}/executions?limit=100&offset={offset}").json()
         records |= {each["id"]: each for each in page["data"]}
         offset, more = offset + 100, page["pagination"]["hasMore"]
+    # Pages are read one after the other while records are still being written: what one read missed the next has.
+    assert set(told.accepted) <= set(records)
     accepted = [records[execution_id] for execution_id in told.accepted]
     assert {each["status"] for each in accepted} <= {"completed", "failed"}
     return accepted

@@ -1,6 +1,7 @@
-"""A service that is connected but does not consume is not ready, and says which queue it is."""
+"""A service that does not consume is not ready: its queue is not what it should be, or it is about to leave."""
 
 import asyncio
+import signal
 from typing import Any
 
 import aio_pika
@@ -48,6 +49,23 @@ def asked(cluster: Cluster, service: str, path: str, status: int) -> dict[str, A
     assert answer.status_code == status, answer.text
     said: dict[str, Any] = answer.json()
     return said
+
+
+def test_an_invoker_that_drains_is_not_ready_and_finishes_what_it_holds(one_invoker: Cluster) -> None:
+    with functions_of(one_invoker) as functions:
+        name = functions.create_neo(
+            "module.exports = async () => { await new Promise(r => setTimeout(r, 3000)); return 1 }"
+        )
+        accepted = functions.invoke(name, **{"async": True}).json()["data"]["execution"]["id"]
+        eventually_sync(lambda: any(row.running for row in one_invoker.ledger()))
+
+        one_invoker.platform.processes["invoker-0"].popen.send_signal(signal.SIGTERM)
+
+        draining = eventually_sync(lambda: asked(one_invoker, "invoker-0", "/ready", 503), within_s=2)
+        assert one_invoker.platform.processes["invoker-0"].popen.wait(20) == 0
+        assert functions.execution(name, accepted)["status"] == "completed"
+
+    assert draining["status"] == "draining"
 
 
 async def replace_queue(amqp_url: str) -> None:

@@ -70,6 +70,17 @@ async def test_what_is_not_readiness_only_degrades() -> None:
     assert (await health.health()).body["status"] == "degraded"
 
 
+async def test_a_service_is_not_ready_before_it_has_started_whatever_its_checks_say() -> None:
+    health = Health("invoker", starting=True)
+    health.add("pool", fine)
+    early, alive = await health.ready(), await health.health()
+    health.started()
+
+    assert (early.ok, early.body["status"]) == (False, "starting")
+    assert (alive.ok, alive.body["status"]) == (True, "starting")
+    assert (await health.ready()).ok
+
+
 async def test_draining_turns_readiness_off_for_good() -> None:
     health = Health("invoker")
     health.drain()
