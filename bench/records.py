@@ -57,12 +57,12 @@ class Wanted:
 
 _FILL = """
     INSERT INTO executions (id, function_id, environment_id, version_id, kind, status, params, result, result_defined,
-                            failure, accepted_at, started_at, finished_at, duration_ms, timings, log_lines)
+                            failure, accepted_at, started_at, finished_at, duration_ms, timings, log_lines, receipt)
     SELECT to_hex(extract(epoch FROM at)::bigint) || lpad(to_hex($7::integer), 4, '0') || lpad(to_hex(n), 12, '0'),
            $1, $2, $3, 'neo', CASE WHEN failed THEN 'failed' ELSE 'completed' END, '{"n": 1}',
            CASE WHEN failed THEN NULL ELSE '{"ok": true}' END, NOT failed,
            CASE WHEN failed THEN '{"kind": "raised", "name": "Error"}'::jsonb END,
-           at, at, at + interval '5 ms', 5, '{"handler_ms": 5}', 0
+           at, at, at + interval '5 ms', 5, '{"handler_ms": 5}', 0, rpad('{}', 620)
     FROM (SELECT n, n % 100 = 0 AS failed, $4::timestamptz + n * ($5::interval / $6::integer) AS at
           FROM generate_series(0, $6::integer - 1) AS n) AS made
 """

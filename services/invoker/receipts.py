@@ -34,8 +34,8 @@ _QUICK_BYTES = 32 * 1024
 """Parameters and result together: some 0.1 ms in all, 4 ms for the most laborious of that size."""
 _SHORT_BYTES = 8 * 1024
 """The same where they must be taken apart value by value; at most some 2 ms."""
-_BATCHES = 20
-"""At most so many at a time; the rest waits for the next time."""
+_BATCHES = 5
+"""At most so many at a time, so that a heap of them is no load that others feel; the rest waits for the next time."""
 
 logger = structlog.get_logger(__name__)
 

@@ -9,11 +9,15 @@ import httpx
 import pytest
 
 from services import measurements
-from services.signing import new_sealed_key
+from services.api.attestor import Attestor
+from services.signing import ServiceKey, new_sealed_key
 from shared.crypto.attestation import KnownKey, attestation
+from shared.crypto.envelope import Envelope
+from shared.crypto.master_keys import KeyRing
 from shared.crypto.receipts import EndedRun, receipt
 from shared.crypto.signing import SigningKey, flaw
 from shared.database import replicas, signing_keys
+from shared.domain.errors import UnavailableError
 from tests.integration.api.harness import Running
 from tests.support.envelopes import an_envelope
 
@@ -208,6 +212,17 @@ async def test_after_a_rotation_old_receipts_verify_and_the_document_tells_of_bo
     ]  # fmt: skip
     assert await judged(api, old) == (True, None)
     assert await judged(api, await a_receipt(api)) == (True, None)
+
+
+async def test_without_a_key_there_is_no_document_and_what_was_signed_before_verifies(api: Running) -> None:
+    receipt = await a_receipt(api)
+    keyless = ServiceKey(api.db, Envelope(KeyRing(())))
+    await keyless.refresh()
+    attestor = Attestor(api.db, keyless, "0" * 64)
+
+    with pytest.raises(UnavailableError, match="nothing can be signed"):
+        await attestor.attest(None)
+    assert (await attestor.verify(receipt)).valid
 
 
 async def test_health_tells_which_key_signs(api: Running) -> None:
