@@ -13,7 +13,9 @@ from services.api.access.rate_limit import Verdict
 from services.api.platform import Platform
 from shared.domain.errors import PlatformError, RateLimitedError
 
-_SPELLINGS = ("X-Rate-Limit-", "X-RateLimit-")
+_LIMIT, _REMAINING, _RESET = (
+    (f"X-Rate-Limit-{fact}", f"X-RateLimit-{fact}") for fact in ("Limit", "Remaining", "Reset")
+)
 _VERDICT = web.RequestKey("rate_limit_verdict", Verdict)
 
 
@@ -43,11 +45,11 @@ def tell(request: web.BaseRequest, response: web.StreamResponse) -> None:
     verdict = request.get(_VERDICT)
     if verdict is None:
         return
-    limit, remaining, reset = str(verdict.limit), str(verdict.remaining), str(verdict.reset_at)
-    for spelling in _SPELLINGS:
-        response.headers[spelling + "Limit"] = limit
-        response.headers[spelling + "Remaining"] = remaining
-        response.headers[spelling + "Reset"] = reset
+    headers = response.headers
+    for names, fact in ((_LIMIT, verdict.limit), (_REMAINING, verdict.remaining), (_RESET, verdict.reset_at)):
+        text = str(fact)
+        for name in names:
+            headers[name] = text
 
 
 def _apply(request: web.BaseRequest, verdict: Verdict | None) -> None:
