@@ -42,6 +42,7 @@ _ERRORS: Object = {
     "403": "The key lacks a permission.",
     "404": "No such thing in this account.",
     "409": "The name is taken.",
+    "429": "Too many requests, or too many runs of the function at once; `Retry-After` says when to come back.",
     "503": "The platform cannot take this now.",
 }
 
