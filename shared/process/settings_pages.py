@@ -33,7 +33,7 @@ POSTGRES_PASSWORD=
 RABBITMQ_PASSWORD=
 
 # --- what secrets of functions are encrypted with: openssl rand -base64 32. Without it they cannot be kept. Back it up.
-TIDEMILL_MASTER_KEY=
+#TIDEMILL_MASTER_KEY=
 
 # --- where the API is published; put a proxy that speaks TLS before it
 #PUBLISH=127.0.0.1:8080
@@ -52,7 +52,7 @@ def env_example() -> str:
     lines = [
         f"#{variable.name}={variable.default or ''}"
         for _, variable in variables(Settings)
-        if f"\n{variable.name}=" not in _EXAMPLE_INTRODUCTION
+        if f"\n#{variable.name}=" not in _EXAMPLE_INTRODUCTION
     ]
     return _EXAMPLE_INTRODUCTION + "\n".join(lines) + "\n"
 
