@@ -12,6 +12,7 @@ Who serves whom is decided in ``assignment``, workers are made in ``workshop``, 
 import asyncio
 import time
 from collections import Counter
+from functools import partial
 
 from services.invoker.pool.assignment import Assignment, FailedStart, Group, Lease
 from services.invoker.pool.description import EngineDescription, describe
@@ -211,7 +212,14 @@ class WorkerPool:
 
     def _release(self, lease: Lease[Worker]) -> None:
         """Give a worker back: the one place where leases end."""
+        if lease.worker.state is WorkerState.RESTING:
+            lease.worker.on_ready = partial(self._take_back, lease)
+        else:
+            self._take_back(lease)
+
+    def _take_back(self, lease: Lease[Worker]) -> None:
         worker = lease.worker
+        worker.on_ready = None
         self._watchdog.leave(worker)
         if worker.state is WorkerState.IDLE and self._watchdog.is_nearly_full(worker):
             worker.end(KillReason.RETIRED)

@@ -19,6 +19,7 @@ from shared.domain.outcome import OutOfMemory
 POLL_S = 0.025
 _CHECK_EVERY_S = 0.02
 _NEARLY_FULL = 0.8
+_WATCHED = {WorkerState.BUSY, WorkerState.RESTING}
 
 
 class Watchdog:
@@ -63,7 +64,7 @@ class Watchdog:
         self._timer = None
         now = time.monotonic()
         for worker in list(self._running):
-            if worker.state is not WorkerState.BUSY or now - worker.run_began < _CHECK_EVERY_S:
+            if worker.state not in _WATCHED or now - worker.run_began < _CHECK_EVERY_S:
                 continue
             if worker.memory_bytes() > worker.memory_mb * MEGABYTE:
                 worker.cut_off(OutOfMemory(limit_mb=worker.memory_mb), KillReason.OUT_OF_MEMORY)

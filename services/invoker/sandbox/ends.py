@@ -1,18 +1,43 @@
 """
-How a worker's process ended, as an outcome.
+How a run ended, as an outcome: by the worker's own words, or with its process.
 
 The kernel's own count of kills is the truth about memory; V8 ends itself before that, with words on its log.
 """
 
 import signal
 
-from shared.domain.outcome import Crashed, Outcome, OutOfMemory
+import orjson
+
+from services.invoker.sandbox.frames import Frame
+from shared.domain.outcome import Crashed, Outcome, OutOfMemory, Oversized, Raised, Returned
 
 HEAP_TEXT = "heap out of memory"
 """What V8 writes before it aborts for lack of memory."""
 _MAX_EXIT_CODE = 128
 _ABORTED_BY_V8 = 134
 _SIGNALS = frozenset(int(each) for each in signal.Signals)
+
+
+def told(frame: Frame, limit_bytes: int) -> Outcome:
+    """
+    Return what a ``done``, ``large`` or ``raised`` frame says; a result beyond the limit is none.
+
+    Raises:
+        KeyError, TypeError, ValueError: our runtimes do not write such a frame.
+    """
+    if frame.type == "raised":
+        return raised(frame.body)
+    if frame.type == "large":
+        return Oversized(size_bytes=int(frame.header["size"]), limit_bytes=limit_bytes)
+    if len(frame.body) > limit_bytes:
+        return Oversized(size_bytes=len(frame.body), limit_bytes=limit_bytes)
+    return Returned(result=frame.body, defined="u" not in frame.header)
+
+
+def raised(body: bytes) -> Raised:
+    """Return what the body of a ``raised`` frame says; raises as ``told`` does."""
+    error = orjson.loads(body)
+    return Raised(name=str(error["name"]), message=str(error["message"]), stack=str(error["stack"]))
 
 
 def how_it_ended(code: int, *, out_of_memory: bool, heap_full: bool, memory_mb: int) -> Outcome:

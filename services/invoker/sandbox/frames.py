@@ -9,7 +9,7 @@ The supervisor never parses an event or a result: both are the raw bytes. Types 
 the function as JSON), ``run`` (body: the event), ``answer`` (body: what a call was answered, or with ``e`` the error,
 as JSON). From the worker: ``hello``, ``loaded``, ``call`` (body: service, method and arguments as JSON; ``c`` counts
 the calls of a run), ``done`` (body: the result), ``raised`` (body: name, message and stack as JSON), ``large`` (the
-result's size, no body).
+result's size, no body); after one of these three with ``r`` in its header, ``ready``.
 
 ``FrameReader`` is pure and does not trust its input: user code can write to the socket too.
 """

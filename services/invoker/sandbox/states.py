@@ -3,8 +3,8 @@ The life of a worker, as a table.
 
 ::
 
-    starting ─▶ blank ─▶ loading ─▶ idle ⇄ busy
-        └─────────┴─────────┴────────┴──────┴──▶ ending ─▶ gone
+    starting ─▶ blank ─▶ loading ─▶ idle ⇄ busy ─▶ resting ─▶ idle
+        └─────────┴─────────┴────────┴──────┴─────────┴──▶ ending ─▶ gone
 
 A worker that is ending answers nobody; one that is gone has left nothing, and its slot may be used again.
 """
@@ -22,6 +22,8 @@ class WorkerState(StrEnum):
     LOADING = "loading"
     IDLE = "idle"
     BUSY = "busy"
+    RESTING = "resting"
+    """It has answered, and makes itself ready for the next run: a Neo function's worker does."""
     ENDING = "ending"
     GONE = "gone"
 
@@ -33,6 +35,7 @@ class WorkerEvent(StrEnum):
     LOAD = "load"
     LOADED = "loaded"
     RUN = "run"
+    ANSWERED = "answered"
     ENDED_RUN = "ended_run"
     END = "end"
     EXITED = "exited"
@@ -43,6 +46,8 @@ class KillReason(StrEnum):
 
     TIMED_OUT = "timed_out"
     OUT_OF_MEMORY = "out_of_memory"
+    RESTLESS = "restless"
+    """What it had been doing went on after the answer."""
     PROTOCOL = "protocol"
     RETIRED = "retired"
     """Close to its memory limit between calls."""
@@ -69,7 +74,9 @@ TRANSITIONS: Mapping[tuple[WorkerState, WorkerEvent], WorkerState] = {
     (_S.LOADING, _E.LOADED): _S.IDLE,
     (_S.IDLE, _E.RUN): _S.BUSY,
     (_S.BUSY, _E.ENDED_RUN): _S.IDLE,
-    **{(state, _E.END): _S.ENDING for state in (_S.STARTING, _S.BLANK, _S.LOADING, _S.IDLE, _S.BUSY)},
+    (_S.BUSY, _E.ANSWERED): _S.RESTING,
+    (_S.RESTING, _E.ENDED_RUN): _S.IDLE,
+    **{(state, _E.END): _S.ENDING for state in _S if state not in {_S.ENDING, _S.GONE}},
     **{(state, _E.EXITED): _S.GONE for state in _S if state is not _S.GONE},
 }
 

@@ -22,7 +22,7 @@ from services.invoker.host_services.services import HostServices
 from services.invoker.sandbox import memory
 from services.invoker.sandbox.calls import RunCalls
 from services.invoker.sandbox.channel import Channel, LogPipe
-from services.invoker.sandbox.ends import HEAP_TEXT, how_it_ended
+from services.invoker.sandbox.ends import HEAP_TEXT, how_it_ended, raised, told
 from services.invoker.sandbox.frames import Frame, ProtocolError, encode
 from services.invoker.sandbox.logs import LogCollector
 from services.invoker.sandbox.process import SandboxProcess
@@ -30,8 +30,10 @@ from services.invoker.sandbox.runtime_api import RuntimeApi
 from services.invoker.sandbox.slots import OpenSlot
 from services.invoker.sandbox.spawner import Spawner
 from services.invoker.sandbox.states import KillReason, WorkerEvent, WorkerState, advance
-from shared.domain.outcome import Crashed, Outcome, Oversized, Raised, Returned, TimedOut
+from shared.domain.outcome import Crashed, Outcome, TimedOut
 
+_REST_S = 0.5
+"""How long a worker may be busy with what is left of a run that has been answered."""
 _LINGER_S = 0.25
 """How long a worker that closed its socket may take to end by itself, so that its exit code is seen."""
 
@@ -63,9 +65,9 @@ class Worker:
     """One sandboxed process. Made by the pool, which also decides what becomes of it."""
 
     __slots__ = (
-        "_calls", "_channel", "_kills_before", "_late", "_limits", "_log", "_loop", "_on_gone", "_process", "_timer",
-        "_wait", "checked_at", "group", "logs", "memory_mb", "ran", "reason", "run_began", "runtime", "slot", "state",
-        "used_at",
+        "_calls", "_channel", "_kills_before", "_late", "_limits", "_log", "_loop", "_on_gone", "_process", "_rest",
+        "_timer", "_wait", "checked_at", "group", "logs", "memory_mb", "on_ready", "ran", "reason", "run_began",
+        "runtime", "slot", "state", "used_at",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +83,8 @@ class Worker:
         self._late = ""
         self.group: Any = None
         """The pool's own note: the group of workers this one belongs to."""
+        self.on_ready: Callable[[], None] | None = None
+        """Called when a worker that was resting is ready for the next run."""
         self.memory_mb = 0
         self.ran = 0
         self.used_at = self.checked_at = self.run_began = 0.0
@@ -88,6 +92,7 @@ class Worker:
         self._wait: _Wait | None = None
         self._calls: RunCalls | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rest: asyncio.TimerHandle | None = None
         self._channel: Channel | RuntimeApi | None = None
         self._log: LogPipe | None = None
         self._process = SandboxProcess(spawner, on_listener=self._listens, on_started=self._started, on_gone=self._gone)
@@ -277,6 +282,8 @@ class Worker:
             self._ended_run(frame)
         elif state is WorkerState.BUSY and kind == "call" and self._calls is not None:
             self._calls.take(frame)
+        elif state is WorkerState.RESTING and kind == "ready":
+            self._ready()
         elif state is WorkerState.STARTING and kind == "hello":
             self._move(WorkerEvent.HELLO)
             self._answer(None, 0.0)
@@ -285,7 +292,7 @@ class Worker:
             self._answer(None, float(frame.header["ms"]))
         elif state is WorkerState.LOADING and kind == "raised":
             self._drain()
-            self._answer(_raised(frame.body), float(frame.header["ms"]))
+            self._answer(raised(frame.body), float(frame.header["ms"]))
             self.end(KillReason.EXITED)
         elif state not in {WorkerState.ENDING, WorkerState.GONE}:
             raise ProtocolError(f"{kind} in state {state}")
@@ -294,22 +301,24 @@ class Worker:
         wait, header = self._wait, frame.header
         if wait is None or header["id"] != wait.request_id:
             raise ProtocolError("an answer to another request")
-        outcome: Outcome
-        if frame.type == "done":
-            if len(frame.body) > self._limits.result_bytes:
-                outcome = Oversized(size_bytes=len(frame.body), limit_bytes=self._limits.result_bytes)
-            else:
-                outcome = Returned(result=frame.body, defined="u" not in header)
-        elif frame.type == "large":
-            outcome = Oversized(size_bytes=int(header["size"]), limit_bytes=self._limits.result_bytes)
-        else:
-            outcome = _raised(frame.body)
-        spent = float(header["ms"])
+        outcome, spent = told(frame, self._limits.result_bytes), float(header["ms"])
         self._drain()
-        self._move(WorkerEvent.ENDED_RUN)
+        if "r" in header:
+            self._move(WorkerEvent.ANSWERED)
+            self._rest = self._loop.call_later(_REST_S, self.end, KillReason.RESTLESS)
+        else:
+            self._move(WorkerEvent.ENDED_RUN)
         self._answer(outcome, spent)
         if "end" in header:
             self.end(KillReason.EXITED)
+
+    def _ready(self) -> None:
+        """Nothing of the last run goes on, and the next may come."""
+        assert self._rest is not None
+        self._rest.cancel()
+        self._move(WorkerEvent.ENDED_RUN)
+        if self.on_ready is not None:
+            self.on_ready()
 
     def _misbehaved(self) -> None:
         """User code can write to the socket; whatever is not ours to expect costs it its process."""
@@ -319,7 +328,7 @@ class Worker:
 
     def _hung_up(self) -> None:
         """The process closed its end: it is about to be gone, or tries to live on without us."""
-        if self.state in {WorkerState.BLANK, WorkerState.IDLE}:
+        if self.state in {WorkerState.BLANK, WorkerState.IDLE, WorkerState.RESTING}:
             self.end(KillReason.EXITED)
         elif self.state not in {WorkerState.ENDING, WorkerState.GONE}:
             self._loop.call_later(_LINGER_S, self.end, KillReason.EXITED)
@@ -388,8 +397,3 @@ class Worker:
 
     def _move(self, event: WorkerEvent) -> None:
         self.state = advance(self.state, event)
-
-
-def _raised(body: bytes) -> Raised:
-    told = orjson.loads(body)
-    return Raised(name=str(told["name"]), message=str(told["message"]), stack=str(told["stack"]))

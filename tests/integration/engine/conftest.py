@@ -28,5 +28,7 @@ async def engine(engine_directory: Path) -> AsyncIterator[Engine]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_engine(engine_directory: Path) -> AsyncIterator[Engine]:
     """Return an engine for tests that only call functions, with stem cells of both runtimes."""
-    async with running_engine(engine_directory, stem_cells_node=2, stem_cells_python=2) as running:
+    async with running_engine(
+        engine_directory, stem_cells_node=2, stem_cells_node16=1, stem_cells_node18=2, stem_cells_python=2
+    ) as running:
         yield running

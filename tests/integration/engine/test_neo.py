@@ -129,7 +129,8 @@ async def test_errors_keep_their_name_and_the_authors_line(engine: Engine) -> No
 
     assert (error.name, error.message) == ("TypeError", "Cannot read properties of undefined (reading 'x')")
     assert "/function/index.js:4" in error.stack
-    assert (await engine.error(neo(engine, "module.exports = () => { throw 'words' }"))).name == "string"
+    thrown = await engine.error(neo(engine, "module.exports = () => { throw 'words' }"))
+    assert thrown == Raised(name="Error", message="words")
 
 
 async def test_a_wrapper_cannot_be_closed_from_inside(engine: Engine) -> None:

@@ -3,166 +3,89 @@
 //
 // The realm gives the author clean globals, clean prototypes and a module that starts anew; it is no wall
 // against hostile code. The wall is the process: whoever climbs out of the realm is in the same sandbox, alone.
+//
+// The realm of a run is made before the run is asked for, while the worker rests from the one before: making it takes
+// several times as long as a small function.
 
-const { webcrypto } = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
-const util = require('node:util');
+const v8 = require('node:v8');
 const vm = require('node:vm');
-const { dropped, record } = require('./log.js');
-const services = require('./services.js');
+const { Run } = require('./run.js');
+const { Calls } = require('./services.js');
+const { withoutOurFrames } = require('./stack.js');
 
-const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const FILE = '/function/index.js';
-const MOST_LINES = 1000;
-const LONGEST_LINE = 4096;
-const REQUIRABLE = ['util', 'buffer', 'url', 'querystring', 'crypto', 'assert', 'events'];
-const SHARED_CLASSES = {
-  URL, URLSearchParams, TextEncoder, TextDecoder, AbortController, AbortSignal, Event, EventTarget,
-};
-
-// Runs inside the realm, once for each: what is made here has the realm's own prototypes.
-const INSIDE = `(function (host, globals, outside) {
-  'use strict';
-  for (const name of Object.keys(globals)) {
-    Object.defineProperty(globalThis, name, { value: globals[name], writable: true, configurable: true, enumerable: false });
-  }
-  const define = (name, value) =>
-    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
-  const logger = (names) => {
-    const made = {};
-    for (const [name, level] of names) made[name] = (...parts) => { host.log(level, parts); };
-    return made;
-  };
-  define('console', logger([['log', 'info'], ['info', 'info'], ['warn', 'warn'], ['error', 'error'], ['debug', 'debug'], ['trace', 'debug']]));
-  for (const name of ['setTimeout', 'setInterval', 'setImmediate']) define(name, (...a) => host.timer(name, a));
-  for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) define(name, (t) => { host.clear(name, t); });
-  define('queueMicrotask', (callback) => {
-    if (typeof callback !== 'function') throw new TypeError('queueMicrotask needs a function');
-    Promise.resolve().then(callback).catch((error) => { host.uncaught(error); });
-  });
-  define('structuredClone', (value) => host.clone(value));
-  define('crypto', { randomUUID: () => host.randomUUID(), getRandomValues: (array) => host.getRandomValues(array) });
-  define('fetch', (input, init) => outside().fetch(input, init));
-  define('global', globalThis);
-  const stringify = JSON.stringify;
-  const parse = JSON.parse;
-  return {
-    context(texts) {
-      const context = { params: parse(texts.params), execution: parse(texts.execution), environment: parse(texts.environment) };
-      context.secrets = parse(texts.secrets);
-      if (!Object.hasOwn(context.secrets, 'get')) {
-        Object.defineProperty(context.secrets, 'get', { value: async (name) => (Object.hasOwn(context.secrets, name) ? context.secrets[name] : undefined) });
-      }
-      // Made when first asked for: most runs never do.
-      Object.defineProperty(context, 'services', {
-        get: () => outside().services,
-        set: (value) => Object.defineProperty(context, 'services', { value, writable: true }),
-        enumerable: true,
-        configurable: true,
-      });
-      context.log = logger([['info', 'info'], ['warn', 'warn'], ['error', 'error'], ['debug', 'debug']]);
-      return context;
-    },
-    module() { return { exports: {} }; },
-    require: (name) => host.require(name),
-    call: async (handler, context) => handler(context),
-    text(value) {
-      if (value === undefined) return undefined;
-      if (typeof value === 'function' || typeof value === 'symbol') throw new TypeError('a ' + typeof value + ' cannot be a result: it is not JSON');
-      const made = stringify(value);
-      return made === undefined ? 'null' : made;
-    },
-  };
-})`;
-
-function pickHandler(exported) {
-  if (typeof exported === 'function') return exported;
-  if (exported !== null && typeof exported === 'object') {
-    if (typeof exported.default === 'function') return exported.default;
-    if (typeof exported.handler === 'function') return exported.handler;
-  }
-  throw Object.assign(new Error('module.exports is not a function'), { name: 'Runtime.HandlerNotFound' });
-}
+const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
+// Realms are garbage that the collector sees late: it knows little of what hangs on them.
+const REALMS_A_COLLECTION = 50;
 
 async function load(settings, host) {
-  const code = fs.readFileSync(path.join(settings.root, 'index.js'), 'utf8');
+  const code = fs.readFileSync(path.join(settings.root, 'index.js'), 'utf8').replace(/^#!.*/, '');
   try {
     vm.compileFunction(code, PARAMETERS, { filename: FILE });
   } catch (error) {
-    throw Object.assign(new Error(String(error)), { name: 'Runtime.UserCodeSyntaxError', stack: error.stack });
+    const told = { name: 'Runtime.UserCodeSyntaxError', stack: withoutOurFrames(error.stack) };
+    throw Object.assign(new Error(error.message), told);
   }
-  for (const shared of Object.values(SHARED_CLASSES)) {
-    Object.freeze(shared);
-    Object.freeze(shared.prototype);
-  }
+  process.removeAllListeners('warning'); // they would be lines of the author's log
   return new Neo(code, settings, host);
 }
 
 class Neo {
   constructor(code, settings, host) {
-    this.code = code;
     this.settings = settings;
     this.resultLimit = settings.result_limit;
     this.host = host;
-    this.inside = new vm.Script(INSIDE, { filename: '/runtime/realm.js' });
-    this.services = new vm.Script(services.INSIDE, { filename: '/runtime/services.js' });
+    // Compiled once for all realms. That it is the body of a function and no more has been seen to.
+    const opening = `(function (${PARAMETERS.join(', ')}) {`;
+    this.script = new vm.Script(`${opening}${code}\n})`, { filename: FILE, columnOffset: -opening.length });
     this.current = null;
+    this.made = 0;
+    this.next = this.prepare();
+    this.rests = true;
+  }
+
+  prepare() {
+    this.made += 1;
+    if (this.made % REALMS_A_COLLECTION === 0) collect();
+    const calls = new Calls(this.host, this.settings.host_calls);
+    return new Run(this.script, calls, (error) => this.uncaught(error));
+  }
+
+  // After an answer, while nobody waits.
+  rest() {
+    this.next = this.prepare();
   }
 
   run(request) {
-    const run = { timers: new Set(), lines: 0, calls: new services.Calls(this.host, this.settings.host_calls) };
+    const run = this.next;
+    this.next = null;
     this.current = run;
-    const realm = vm.createContext(vm.constants?.DONT_CONTEXTIFY ?? {});
-    let made;
-    const outside = () => (made ??= this.services.runInContext(realm)(run.calls.bridge()));
-    const guest = this.inside.runInContext(realm)(this.hostFunctions(run), { ...SHARED_CLASSES, Buffer, atob, btoa }, outside);
-    let promise;
-    try {
-      const module = guest.module();
-      const compiled = vm.compileFunction(this.code, PARAMETERS, { filename: FILE, parsingContext: realm });
-      compiled.call(module.exports, module.exports, guest.require, module, FILE, '/function');
-      promise = guest.call(pickHandler(module.exports), guest.context(this.texts(request)));
-    } catch (error) {
-      this.end(run, () => this.host.fail(error));
-      return;
-    }
-    promise.then(
-      (value) => this.end(run, () => this.settle(guest, value)),
-      (error) => this.end(run, () => this.host.fail(error)),
+    run.start(
+      this.texts(request),
+      (text) => this.end(run, () => this.host.finish(text)),
+      (error) => this.end(run, () => this.host.fail(describe(error))),
     );
   }
 
-  texts(request) {
-    const { context } = request;
+  texts({ id, context, event, secrets }) {
     return {
-      params: request.event.toString(),
+      params: event.toString(),
       execution: JSON.stringify({
-        id: context.execution_id || request.id,
+        id: context.execution_id || id,
         startedAt: context.started_at || new Date().toISOString(),
         functionId: this.settings.function_id,
       }),
       environment: JSON.stringify(this.settings.author_environment),
-      secrets: JSON.stringify(request.secrets),
+      secrets: JSON.stringify(secrets),
     };
-  }
-
-  settle(guest, value) {
-    let text;
-    try {
-      text = guest.text(value);
-    } catch (error) {
-      this.host.fail(error);
-      return;
-    }
-    this.host.finish(text);
   }
 
   end(run, conclude) {
     if (this.current !== run) return;
     this.current = null;
-    for (const [clear, timer] of run.timers) globalThis[clear](timer);
-    run.calls.close();
+    run.end();
     conclude();
   }
 
@@ -176,54 +99,52 @@ class Neo {
     process.exit(0);
   }
 
+  // An error that nobody caught. One of a run that has been answered concerns no other.
   uncaught(error) {
     const run = this.current;
-    if (run !== null) this.end(run, () => this.host.fail(error, 1));
+    if (run !== null && run.owns(error)) this.end(run, () => this.host.fail(describe(error), 1));
     return true;
   }
 
-  hostFunctions(run) {
-    const clearOf = { setTimeout: 'clearTimeout', setInterval: 'clearInterval', setImmediate: 'clearImmediate' };
-    const made = new Map();
-    let last = 0;
-    return {
-      log: (level, parts) => {
-        run.lines += 1;
-        if (run.lines > MOST_LINES) {
-          dropped();
-          return;
-        }
-        const text = parts.map((part) => (typeof part === 'string' ? part : util.inspect(part))).join(' ');
-        record(level, text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}…(truncated)` : text);
-      },
-      timer: (name, args) => {
-        const timer = globalThis[name](...args);
-        const id = (last += 1);
-        const entry = [clearOf[name], timer];
-        made.set(id, entry);
-        run.timers.add(entry);
-        return id;
-      },
-      clear: (name, id) => {
-        const entry = made.get(id);
-        if (entry === undefined) return;
-        made.delete(id);
-        run.timers.delete(entry);
-        globalThis[entry[0]](entry[1]);
-      },
-      uncaught: (error) => this.uncaught(error),
-      clone: (value) => structuredClone(value),
-      randomUUID: () => webcrypto.randomUUID(),
-      getRandomValues: (array) => webcrypto.getRandomValues(array),
-      require: (name) => {
-        const plain = String(name).replace(/^node:/, '');
-        if (!REQUIRABLE.includes(plain)) {
-          throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
-        }
-        const module = require(`node:${plain}`);
-        return typeof module === 'function' ? module : { ...module };
-      },
-    };
+  rejected(reason, promise) {
+    return this.current !== null && !this.current.owns(promise) ? true : this.uncaught(reason);
+  }
+}
+
+let collectGarbage;
+
+function collect() {
+  if (collectGarbage === undefined) {
+    v8.setFlagsFromString('--expose-gc');
+    collectGarbage = vm.runInNewContext('gc');
+    v8.setFlagsFromString('--no-expose-gc');
+  }
+  collectGarbage();
+}
+
+// What was thrown, in words. Reading it runs code of the author, which may throw again.
+function describe(thrown) {
+  const isObject = (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function';
+  const message = isObject ? read(thrown, 'message') : undefined;
+  if (message === undefined) return { name: 'Error', message: stringForm(thrown), stack: '' };
+  return { name: read(thrown, 'name') || 'Error', message, stack: withoutOurFrames(read(thrown, 'stack') ?? '') };
+}
+
+function read(object, key) {
+  try {
+    const value = object[key];
+    return value === undefined || value === null ? undefined : String(value);
+  } catch {
+    return key === 'message' ? 'the error cannot be shown' : undefined;
+  }
+}
+
+function stringForm(value) {
+  try {
+    if (typeof value === 'object') return JSON.stringify(value) ?? Object.prototype.toString.call(value);
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
   }
 }
 

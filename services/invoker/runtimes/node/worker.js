@@ -8,6 +8,7 @@
 //    call ──▶            (while a Neo function runs: something its host is asked for)
 //         ◀── answer
 //    done ──▶            (or `raised`, or `large`)
+//   ready ──▶            (after a Neo run, when nothing of it goes on and the next may come)
 //
 // A frame is one JSON header line and `n` raw bytes. Standard output and error are the log; nothing of this
 // protocol ever goes there. While a function runs the socket does not keep the process alive, so that an empty
@@ -29,6 +30,7 @@ const NEWLINE = 10;
 
 let convention = null;
 let current = null;
+let resting = false;
 let buffered = [];
 let bufferedBytes = 0;
 let header = null;
@@ -77,18 +79,25 @@ function failure(error) {
 function finish(result) {
   const run = current;
   if (run === null) return;
+  const ended = endOf(run);
+  const body = Buffer.from(result === undefined ? 'null' : result);
+  if (result === undefined) ended.u = 1;
+  if (body.length > convention.resultLimit) send({ t: 'large', ...ended, size: body.length });
+  else send({ t: 'done', ...ended }, body);
+}
+
+// What is said of the end of a run; `r` announces that the worker rests before it is ready for the next.
+function endOf(run) {
   current = null;
-  socket.ref();
-  if (result === undefined) {
-    send({ t: 'done', id: run.id, ms: milliseconds(run.began), u: 1 }, Buffer.from('null'));
-    return;
-  }
-  const body = Buffer.from(result);
-  if (body.length > convention.resultLimit) {
-    send({ t: 'large', id: run.id, ms: milliseconds(run.began), size: body.length });
+  const ended = { id: run.id, ms: milliseconds(run.began) };
+  if (convention.rests) {
+    ended.r = 1;
+    resting = true;
+    setImmediate(() => convention.rest());
   } else {
-    send({ t: 'done', id: run.id, ms: milliseconds(run.began) }, body);
+    socket.ref();
   }
+  return ended;
 }
 
 // Ends the current run with an error; `code` is given when the process cannot go on after it.
@@ -98,14 +107,13 @@ function fail(error, code) {
     if (code !== undefined) exit(code);
     return;
   }
-  current = null;
-  socket.ref();
-  const fields = { t: 'raised', id: run.id, ms: milliseconds(run.began) };
   if (code === undefined) {
-    send(fields, failure(error));
+    const body = failure(error);
+    send({ t: 'raised', ...endOf(run) }, body);
     return;
   }
-  fields.end = 1;
+  current = null;
+  const fields = { t: 'raised', id: run.id, ms: milliseconds(run.began), end: 1 };
   const body = failure(error);
   fields.n = body.length;
   // The process ends now, so this one is written without the event loop.
@@ -214,15 +222,22 @@ function dispatch(head, body) {
   else if (head.t === 'answer' && current !== null && head.id === current.id) convention.answer(head.c, head.e === 1, body);
 }
 
+// The event loop is empty: nothing is left to be done.
 process.on('beforeExit', () => {
   if (current !== null) convention.idle();
+  else if (resting) {
+    resting = false;
+    socket.ref();
+    send({ t: 'ready' });
+  }
   else if (loading !== null) loading(Object.assign(new Error('the module never finished loading'), { name: 'Runtime.ImportModuleError' }));
 });
 process.on('uncaughtException', (error) => {
   if (loading !== null) loading(error);
   else if (convention === null || !convention.uncaught(error)) fail(error, 129);
 });
-process.on('unhandledRejection', (reason) => {
+process.on('unhandledRejection', (reason, promise) => {
+  if (loading === null && convention !== null && convention.rejected?.(reason, promise)) return;
   const text = isError(reason) ? `${reason.name}: ${reason.message}` : describe(reason).message;
   const error = Object.assign(new Error(text), { name: 'Runtime.UnhandledPromiseRejection' });
   if (reason !== null && typeof reason === 'object' && typeof reason.stack === 'string') error.stack = reason.stack;
