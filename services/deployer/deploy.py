@@ -22,6 +22,7 @@ from services.deployer.providers.provider import (
     ActivateVersion,
     CheckSyntax,
     Desired,
+    FindProgram,
     Observed,
     Plan,
     Provider,
@@ -39,13 +40,15 @@ from shared.domain.errors import (
     FunctionNotFoundError,
     IllegalStateError,
     InternalError,
+    InvalidPackageError,
     NotFoundError,
     PlatformError,
     UnavailableError,
 )
 from shared.domain.function import Convention, Function
+from shared.domain.runtime import RUNTIMES, Family
 from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged, Work
-from shared.packages.package import build_package, validate_zip
+from shared.packages.package import PROGRAM, build_package, holds_program, validate_zip
 from shared.packages.store import PackageStore, digest
 from shared.process import metrics
 
@@ -157,6 +160,8 @@ class Deployer:
         match step:
             case ValidatePackage():
                 await self._validate(step.sha256)
+            case FindProgram():
+                await self._find_program(step)
             case CheckSyntax():
                 await self._syntax.check(desired.source or "", step.runtime)
             case _:
@@ -164,12 +169,23 @@ class Deployer:
 
     async def _validate(self, sha256: str) -> None:
         async with self._judging:
-            try:
-                content = await self._packages.get(sha256)
-            except NotFoundError as error:
-                raise InternalError("the uploaded package is not in the package store", sha256=sha256) from error
-            info = await asyncio.to_thread(validate_zip, content)
+            info = await asyncio.to_thread(validate_zip, await self._package(sha256))
         _log.info("package_valid", sha256=sha256, files=info.files, inflated_bytes=info.inflated_bytes)
+
+    async def _find_program(self, step: FindProgram) -> None:
+        async with self._judging:
+            found = await asyncio.to_thread(holds_program, await self._package(step.sha256))
+        if not found:
+            raise InvalidPackageError(
+                f"the package has no file {PROGRAM} at its root, which is what runtime {step.runtime} runs",
+                issue="no program",
+            )
+
+    async def _package(self, sha256: str) -> bytes:
+        try:
+            return await self._packages.get(sha256)
+        except NotFoundError as error:
+            raise InternalError("the package is not in the package store", sha256=sha256) from error
 
     def _succeeded(self, deployment: Deployment, function: Function, seconds: float) -> None:
         _finished.labels("succeeded").inc()
@@ -228,12 +244,19 @@ def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
     What is active already has been judged before.
     """
     judged = desired.package_sha256 == observed.active_sha256
-    # What one version of Node.js compiles another may not.
-    compiled = judged and desired.spec.runtime == observed.active_runtime
+    # What one version of Node.js compiles another may not, and only some runtimes need a program.
+    suits = judged and desired.spec.runtime == observed.active_runtime
     steps: list[Step] = []
     if desired.uploaded and not judged:
         steps.append(ValidatePackage(sha256=desired.package_sha256))
-    if desired.source is not None and desired.spec.convention is Convention.NEO and not compiled:
+    if desired.source is not None and desired.spec.convention is Convention.NEO and not suits:
         steps.append(CheckSyntax(runtime=desired.spec.runtime, size_bytes=len(desired.source.encode())))
+    if _needs_program(desired.spec.runtime) and not suits:
+        steps.append(FindProgram(sha256=desired.package_sha256, runtime=desired.spec.runtime))
     steps.extend(provider.plan(desired, observed))
     return Plan(steps=tuple(steps), activation=ActivateVersion(package_sha256=desired.package_sha256))
+
+
+def _needs_program(runtime: str) -> bool:
+    known = RUNTIMES.get(runtime)
+    return known is not None and known.family is Family.PROVIDED

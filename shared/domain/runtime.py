@@ -16,13 +16,15 @@ from shared.domain.function import Convention
 
 
 class Family(StrEnum):
-    """The interpreters an invoker brings."""
+    """What runs the code: an interpreter that the invoker brings, or a program of the package's own."""
 
     NODE = "node"
     """The newest Node.js at hand: for every version that has no family of its own."""
     NODE16 = "node16"
     NODE18 = "node18"
     PYTHON = "python"
+    PROVIDED = "provided"
+    """The package holds a program, ``bootstrap``, that asks AWS Lambda's Runtime API for its events."""
 
 
 NODE_FAMILIES = (Family.NODE, Family.NODE16, Family.NODE18)
@@ -49,6 +51,7 @@ _OWN_FAMILY = {16: Family.NODE16, 18: Family.NODE18}
 def _table() -> dict[str, Runtime]:
     families = {f"nodejs{major}.x": _OWN_FAMILY.get(major, Family.NODE) for major in (24, 22, 20, 18, 16)}
     families |= {f"python3.{minor}": Family.PYTHON for minor in range(14, 7, -1)}
+    families |= dict.fromkeys(("provided.al2023", "provided.al2"), Family.PROVIDED)
     table = {name: Runtime(name=name, family=family, convention=Convention.LAMBDA) for name, family in families.items()}
     for family in _OWN_FAMILY.values():
         table[family.value] = Runtime(name=family.value, family=family, convention=Convention.NEO)

@@ -20,8 +20,10 @@ from shared.domain.errors import InvalidPackageError
 from shared.packages.archive import Entry, inflate, read_entries
 from shared.packages.pace import paced
 from shared.packages.paths import clean_path, normal_form, refusal
-from shared.packages.tree import Tree, plant, readable_mode
+from shared.packages.tree import EXECUTABLE, Tree, plant, readable_mode
 
+PROGRAM = "bootstrap"
+"""What runs a package whose runtime is ``provided.*``."""
 _MB = 1024 * 1024
 _DIRECTORY_MODE = 0o755
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -68,8 +70,9 @@ def unpack(content: bytes, directory: Path, limits: PackageLimits = LIMITS) -> P
     """
     Write a package into ``directory``, which must not exist.
 
-    Folders get mode 0755, files 0444, or 0555 where the archive lets anybody run them. On any error what was
-    written stays for the caller to remove.
+    Folders get mode 0755, files 0444, or 0555 where the archive lets anybody run them. ``bootstrap`` at the root
+    can always be run: archives made on Windows, or by a library, keep no modes. On any error what was written stays
+    for the caller to remove.
 
     Raises:
         InvalidPackageError: the package breaks a rule.
@@ -80,10 +83,22 @@ def unpack(content: bytes, directory: Path, limits: PackageLimits = LIMITS) -> P
     for path in paced(tree.directories):
         _make_directory(directory / path)
     for path, entry in paced(tree.files):
-        _write(content, entry, f"{directory}/{path}")
+        mode = EXECUTABLE if path == PROGRAM else readable_mode(entry)
+        _write(content, entry, f"{directory}/{path}", mode)
     for link in paced(tree.links):
         (directory / link.path).symlink_to(link.target)
     return _info(tree)
+
+
+def holds_program(content: bytes, limits: PackageLimits = LIMITS) -> bool:
+    """
+    Tell whether a package has a ``bootstrap`` at its root, a file or a link.
+
+    Raises:
+        InvalidPackageError: the package breaks a rule that can be judged without inflating its files.
+    """
+    tree = _read(content, limits)
+    return PROGRAM in {path for path, _ in tree.files} | {link.path for link in tree.links}
 
 
 def build_package(files: Mapping[str, bytes]) -> bytes:
@@ -137,8 +152,7 @@ def _make_directory(directory: Path) -> None:
     directory.chmod(_DIRECTORY_MODE)  # whatever the umask says: sandboxes run under other uids
 
 
-def _write(content: bytes, entry: Entry, path: str) -> None:
-    mode = readable_mode(entry)
+def _write(content: bytes, entry: Entry, path: str, mode: int) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(file, mode)

@@ -18,6 +18,7 @@ from shared.packages.pace import paced
 from shared.packages.paths import clean_path, normal_form, refusal
 
 MAX_LINK_BYTES = 1024
+EXECUTABLE = 0o555
 _MAX_LINK_STEPS = 500_000  # over all links of a package; a large pnpm store needs a tenth
 _MAX_LINK_HOPS = 40  # the kernel's own bound for one path
 _KINDS = (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)  # 0: the archive keeps no modes
@@ -175,4 +176,4 @@ def _reversed_parts(target: str) -> list[str]:
 
 def readable_mode(entry: Entry) -> int:
     """Return the mode a file gets on disk: nobody writes, all read, and all run it if anybody could."""
-    return 0o555 if entry.mode & 0o111 else 0o444
+    return EXECUTABLE if entry.mode & 0o111 else 0o444

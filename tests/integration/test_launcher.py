@@ -203,8 +203,8 @@ def test_what_the_tests_need_of_the_system_is_named_in_one_line_with_the_command
 
     assert code == 1
     assert err == (
-        "tidemill: the tests need slirp4netns iproute2 curl rabbitmq-server; "
-        "run: sudo apt-get install --no-install-recommends slirp4netns iproute2 curl rabbitmq-server\n"
+        "tidemill: the tests need slirp4netns iproute2 curl tcc rabbitmq-server; "
+        "run: sudo apt-get install --no-install-recommends slirp4netns iproute2 curl tcc rabbitmq-server\n"
     )
 
 

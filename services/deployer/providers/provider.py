@@ -49,6 +49,14 @@ class ValidatePackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindProgram:
+    """See whether a package holds the program its runtime starts."""
+
+    sha256: str
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSyntax:
     """See whether source compiles on its runtime, without running it."""
 
@@ -72,7 +80,7 @@ class ActivateVersion:
 
 
 ProviderStep = StorePackage
-Step = ValidatePackage | CheckSyntax | ProviderStep
+Step = ValidatePackage | FindProgram | CheckSyntax | ProviderStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,7 @@ _RUNTIME_FIXES: Mapping[str, str] = {
     Family.NODE16: _FIX_BESIDE,
     Family.NODE18: _FIX_BESIDE,
     Family.PYTHON: "run the invoker with another Python",
+    Family.PROVIDED: "apt-get install bash, or mend the sandbox",
 }
 
 
@@ -95,8 +96,10 @@ def describe(
 ) -> EngineDescription:
     """Put what was found into words; ``problems`` tells of each runtime family what is wrong with it, if anything."""
     runtimes = _runtimes(problems, interpreters)
-    findings = (_sandbox(ground), _limits(ground, cgroups), _network(settings, ground), _users(), runtimes)
-    return EngineDescription(level=ground.driver.level, findings=findings)
+    findings = [_sandbox(ground), _limits(ground, cgroups), _network(settings, ground), _users(), runtimes]
+    if not ground.driver.own_loopback and not problems[Family.PROVIDED]:
+        findings.append(_runtime_api(ground))
+    return EngineDescription(level=ground.driver.level, findings=tuple(findings))
 
 
 def _sandbox(ground: Ground) -> Finding:
@@ -167,6 +170,23 @@ def _network(settings: EngineSettings, ground: Ground) -> Finding:
     return Finding(topic="network", value=ground.network)
 
 
+def _runtime_api(ground: Ground) -> Finding:
+    """Say what it means that programs of ``provided.*`` find their Runtime API on the host's loopback interface."""
+    meaning = "it is on a port of the host's, for processes of the worker's user only"
+    if ground.network is NetworkPolicy.NONE:
+        bound = "any port" if ground.driver.level is SandboxLevel.NONE else "that port number"
+        meaning += f"; functions of provided.* can connect by TCP to {bound} of any host"
+    return Finding(
+        topic="runtime api",
+        value="on a port for each worker",
+        missing="a loopback interface of each worker's own",
+        meaning=meaning,
+        fix="set the network policy to internet or none"
+        if ground.driver.level.at_least(SandboxLevel.NO_PROC)
+        else "mend the sandbox",
+    )
+
+
 def _users() -> Finding:
     if os.geteuid() == 0:
         return Finding(topic="user", value="one unprivileged uid for each worker")
@@ -174,7 +194,8 @@ def _users() -> Finding:
 
 
 def _runtimes(problems: Mapping[str, str], interpreters: Mapping[str, Interpreter]) -> Finding:
-    value = ", ".join(f"{family} {each.version}" for family, each in interpreters.items() if not problems[family])
+    usable = [f"{family} {each.version}" for family, each in interpreters.items() if not problems[family]]
+    value = ", ".join([*usable, *([Family.PROVIDED] if not problems[Family.PROVIDED] else [])])
     lacking = {family: problem for family, problem in problems.items() if problem}
     if not lacking:
         return Finding(topic="runtimes", value=value)

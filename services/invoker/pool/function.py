@@ -9,7 +9,7 @@ from uuid import uuid4
 from services.invoker.host_services.services import HostServices
 from services.invoker.pool.settings import EngineSettings
 from services.invoker.sandbox import calls
-from shared.domain.runtime import RUNTIMES
+from shared.domain.runtime import RUNTIMES, Family
 
 # What a runtime reads only when it starts: a function that sets one of these cannot use a stem cell.
 _EARLY_PREFIXES = ("NODE_", "LD_", "LC_", "MALLOC_", "PYTHON")
@@ -41,9 +41,14 @@ class FunctionCode:
 
     @property
     def family(self) -> str:
-        """What runs it: ``node16``, ``node18``, ``node``, ``python``, or the runtime's own name when it is unknown."""
+        """What runs it, a ``Family``; the runtime's own name when it is unknown."""
         known = RUNTIMES.get(self.runtime)
         return self.runtime if known is None else known.family
+
+    @property
+    def brings_program(self) -> bool:
+        """Tell whether the package holds the program that runs: such a worker is the function's from its start."""
+        return self.family == Family.PROVIDED
 
     def early_environment(self) -> dict[str, str]:
         """Return the variables that must be there when the runtime starts."""

@@ -17,6 +17,13 @@ import structlog
 from services.invoker.pool.assignment import FailedStart
 from services.invoker.pool.cells import StemCells
 from services.invoker.pool.function import FunctionCode, base_environment, load_request
+from services.invoker.pool.programs import (
+    place_for_api,
+    program_spec,
+    unfit_program,
+    why_impossible,
+    why_not_started,
+)
 from services.invoker.pool.settings import EngineSettings
 from services.invoker.sandbox.cgroup import Cgroups, detect
 from services.invoker.sandbox.driver import Interpreter, RootFilesystem, SandboxSpec
@@ -28,7 +35,7 @@ from services.invoker.sandbox.spawner import RequestTooLargeError, Spawner
 from services.invoker.sandbox.states import KillReason
 from services.invoker.sandbox.worker import NotHandedOverError, Worker, WorkerLimits
 from shared.domain.errors import PlatformError, StartFailedError, UnavailableError
-from shared.domain.outcome import Outcome, Timings
+from shared.domain.outcome import Outcome, Raised, Timings
 from shared.domain.runtime import Family
 from shared.process.supervise import Supervisor
 
@@ -37,6 +44,7 @@ _START_AT_ONCE = 4
 """More sandboxes starting at the same time are not ready any sooner."""
 _SPAWNER_PAUSE_S = 1.0
 """A spawner that dies again so soon is started again only after a pause."""
+_RESTARTED = "the process that starts sandboxes is being restarted"
 _GONE_S = 5.0
 _TRIES = 3
 _STOOD_IN_FOR = frozenset((Family.NODE16, Family.NODE18))
@@ -74,6 +82,7 @@ class Workshop:
             Family.NODE16: settings.stem_cells_node16,
             Family.NODE18: settings.stem_cells_node18,
             Family.PYTHON: settings.stem_cells_python,
+            Family.PROVIDED: 0,
         }
         self._starting = asyncio.Semaphore(_START_AT_ONCE)
         self._alive: set[Worker] = set()
@@ -111,6 +120,9 @@ class Workshop:
         slot = self._slots.acquire()
         self.ground = await climb(settings, self._spawner, slot, list(self._roots.values()), self._view)
         await asyncio.to_thread(self._slots.recycle, slot)
+        if Family.PROVIDED in self._roots and (problem := why_impossible(self.ground)):
+            self.runtimes[Family.PROVIDED] = problem
+            del self._roots[Family.PROVIDED]
         await asyncio.gather(*(self._first_cell(family) for family in self._roots if self._wanted[family]))
         if not self._roots:
             raise RootFilesystemError(f"no runtime can be used: {'; '.join(self.runtimes.values())}")
@@ -208,11 +220,15 @@ class Workshop:
         family = self._usable(code.family)
         worker = await self._new_worker(family)
         await self._place(package, worker)
-        outcome = await self._begin(worker, family, code.tmp_mb, early)
+        if code.brings_program:
+            outcome = await self._begin_program(worker, code)
+        else:
+            outcome = await self._begin(worker, family, code.tmp_mb, early)
         if outcome is None:
             return worker
         lines, dropped = worker.logs.take(time.time_ns() // 1_000_000)
-        if early and worker.pid:  # the runtime was there, and ended because of a variable of the author's
+        if isinstance(outcome, Raised) or (early and worker.pid):
+            # The runtime was there, and ended because of a variable of the author's; or there is no program.
             return FailedStart(outcome=outcome, timings=Timings(cold_start=True), logs=lines, dropped=dropped)
         said = " ".join(line.text for line in lines[:3])
         raise StartFailedError(f"the sandbox did not start: {worker.failure or said or outcome}")
@@ -240,18 +256,47 @@ class Workshop:
         driver = self.ground.driver
         environment = {**base_environment(driver.temporary(worker.slot.slot)), **early}
         spec = SandboxSpec(root=self._roots[family], slot=worker.slot.slot, tmp_mb=tmp_mb, environment=environment)
+        return await self._started(worker, lambda: worker.start(driver.request(spec)))
+
+    async def _begin_program(self, worker: Worker, code: FunctionCode) -> Outcome | None:
+        """Start a function's own program: from now on it runs, under the function's limits."""
+        assert self.ground is not None
+        driver, slot = self.ground.driver, worker.slot.slot
+        unfit = await asyncio.to_thread(unfit_program, slot)
+        if unfit is not None:
+            self._worker_gone(worker)
+            return unfit
+        self._limit(worker, code)
+
+        async def start() -> Outcome | None:
+            port, listener = place_for_api(driver)
+            try:
+                spec = program_spec(code, self._settings, driver, self._roots[code.family], slot, port)
+                request = driver.request(spec)
+            except BaseException:
+                if listener is not None:
+                    listener.close()
+                raise
+            return await worker.start_program(request, listener)
+
+        return await self._started(worker, start)
+
+    async def _started(self, worker: Worker, start: Callable[[], Awaitable[Outcome | None]]) -> Outcome | None:
         try:
             async with self._starting:
                 if self._closing:
                     raise UnavailableError("this invoker is shutting down")
-                return await worker.start(driver.request(spec))
+                outcome = await start()
         except ConnectionError as error:
-            raise UnavailableError("the process that starts sandboxes is being restarted") from error
+            raise UnavailableError(_RESTARTED) from error
         except RequestTooLargeError as error:
             raise StartFailedError(f"the environment variables are too large: {error}") from error
         finally:
             if not worker.spawned:
                 self._worker_gone(worker)
+        if outcome is not None and worker.lost:
+            raise UnavailableError(_RESTARTED)
+        return outcome
 
     async def _place(self, package: Path, worker: Worker) -> None:
         self._placing.add(worker)
@@ -270,17 +315,22 @@ class Workshop:
 
     async def _load(self, worker: Worker, code: FunctionCode, request_id: str, timings: Timings) -> Made | FailedStart:
         assert self.ground is not None
-        settings = self._settings
-        if worker.slot.group is not None:
-            worker.slot.group.limit((code.memory_mb + code.tmp_mb + HEADROOM_MB) * MEGABYTE)
+        self._limit(worker, code)
         root = self.ground.driver.task_root(worker.slot.slot)
-        request = load_request(code, settings, root, request_id)
+        request = load_request(code, self._settings, root, request_id)
         outcome, spent_ms = await worker.load(request, code.memory_mb, code.timeout_s)
         done = Timings(worker_ms=timings.worker_ms, load_ms=timings.load_ms, init_ms=spent_ms, cold_start=True)
         if outcome is None:
             return Made(worker=worker, timings=done)
         lines, dropped = worker.logs.take(time.time_ns() // 1_000_000)
+        if code.brings_program:
+            outcome = why_not_started(outcome, lines)
         return FailedStart(outcome=outcome, timings=done, logs=lines, dropped=dropped)
+
+    def _limit(self, worker: Worker, code: FunctionCode) -> None:
+        worker.memory_mb = code.memory_mb
+        if worker.slot.group is not None:
+            worker.slot.group.limit((code.memory_mb + code.tmp_mb + HEADROOM_MB) * MEGABYTE)
 
     # Ends.
 

@@ -63,6 +63,7 @@ class Bare:
             "argv": argv,
             "environment": environment,
             "confine": confine,
+            "directory": self.task_root(spec.slot) if spec.api_port else "/",
             "cgroups": list(spec.slot.cgroup_files),
             "uid": spec.slot.uid,
             "limits": process_limits(max_processes=self.max_processes, own_uid=spec.slot.uid is not None),

@@ -106,6 +106,8 @@ class Bubblewrap:
         yield from _tmpfs("/tmp", spec.tmp_mb * MEGABYTE, "1777")  # noqa: S108 - inside
         yield from ("--ro-bind", self.visible(spec.slot.directory), "/var")
         yield from ("--seccomp", str(FILTER), "--info-fd", str(INFO), "--block-fd", str(BLOCK))
+        if spec.api_port:  # a program of the package's own is started where it lies
+            yield from ("--chdir", self.task_root(spec.slot))
         for name, value in spec.environment.items():
             yield from ("--setenv", name, value)
 

@@ -50,8 +50,8 @@ class RootFilesystem:
     library_directory: str
     command: tuple[str, ...]
     """The worker's command line, all paths as inside."""
-    trial: tuple[str, ...] = ()
-    """A command line that does nothing, to try a sandbox with; empty: the worker's program tells its version."""
+    trial: tuple[str, ...]
+    """A command line that does nothing, to try a sandbox with."""
     interpreter: Interpreter | None = None
     """None when functions bring a program of their own."""
 

@@ -1,11 +1,22 @@
-"""What the head of an executable file tells: which loader starts it."""
+"""What the head of an executable file tells: whether this machine runs it, and which loader starts it."""
 
+import platform
 import struct
 from pathlib import Path
 
 _HEAD_BYTES = 4096
 _ELF_64 = b"\x7fELF\x02"
 _PT_INTERP = 3
+_MACHINES = {"x86_64": 62, "aarch64": 183}
+_MACHINE_AT = 18
+
+
+def is_for_this_machine(head: bytes) -> bool:
+    """Tell whether the first bytes of a file are those of a program of this processor."""
+    if not head.startswith(_ELF_64) or len(head) < _MACHINE_AT + 2:
+        return False
+    machine: int = struct.unpack_from("<H", head, _MACHINE_AT)[0]
+    return machine == _MACHINES.get(platform.machine())
 
 
 def loader_of(program: Path) -> Path | None:

@@ -70,6 +70,7 @@ def become(request: dict[str, Any], places: dict[int, int], parent: int) -> None
         kernel.die_with_parent(parent)
         if confine is not None:
             landlock.confine(confine)
+            os.chdir(request["directory"])
         os.umask(0o022)
         os.execve(request["program"], request["argv"], request["environment"])  # noqa: S606 - that is the task
     except BaseException as error:  # noqa: BLE001 - a forked child must not go on as a second spawner

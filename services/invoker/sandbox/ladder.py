@@ -237,7 +237,7 @@ async def _try(driver: SandboxDriver, spawner: Spawner, slot: OpenSlot, root: Ro
     """Run a program that does nothing in a sandbox; return None when it worked, else what went wrong."""
     gone = asyncio.Event()
     worker = Worker(spawner, slot, root.runtime, _TRIAL_LIMITS, lambda _: gone.set())
-    spec = SandboxSpec(root=root, slot=slot.slot, tmp_mb=1, command=root.trial or (root.command[0], "--version"))
+    spec = SandboxSpec(root=root, slot=slot.slot, tmp_mb=1, command=root.trial)
     outcome = await worker.start(driver.request(spec))
     worker.end(KillReason.NOT_STARTED)
     async with asyncio.timeout(_TRIAL_LIMITS.start_s):

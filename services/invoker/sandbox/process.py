@@ -51,6 +51,11 @@ class SandboxProcess:
         """Tell whether the spawner was asked for it: then, and only then, its end will be heard of."""
         return self._sandbox != 0
 
+    @property
+    def lost(self) -> bool:
+        """Tell whether it went with its spawner."""
+        return self._spawner.lost
+
     def spawn(self, request: Mapping[str, Any], log: int, control: int | None) -> None:
         """
         Ask for it; the descriptors stay the caller's to close.

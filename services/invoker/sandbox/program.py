@@ -8,11 +8,24 @@ a program's loader are looked up below the root first, which is what ``launch_li
 from pathlib import Path
 
 from services.invoker.sandbox.driver import RootFilesystem
-from services.invoker.sandbox.elf import loader_of
+from services.invoker.sandbox.elf import is_for_this_machine, loader_of
 
 PROGRAM = "bootstrap"
 _TASK_LIBRARIES = ("", "/lib")
 _HEAD_BYTES = 256
+
+
+def why_not_executable(program: Path) -> str:
+    """
+    Return why the kernel would not start a program, in its words; empty when it may.
+
+    Asked beforehand because some of those who execute hand what the kernel refuses to a shell.
+    """
+    if not program.is_file():
+        return "no such file or directory"
+    with program.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return "" if head.startswith(b"#!") or is_for_this_machine(head) else "exec format error"
 
 
 def launch_line(program: Path, task: str, shown: str, root: RootFilesystem) -> list[str]:

@@ -12,17 +12,20 @@ import json
 import os
 import shutil
 import stat
-import struct
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy
 from services.invoker.sandbox.driver import Interpreter, RootFilesystem
+from services.invoker.sandbox.elf import loader_of
+from services.invoker.sandbox.program import PROGRAM
+from services.invoker.sandbox.tools import SHELLS, find_tools
 from shared.domain.runtime import Family
 from shared.process.node_programs import find_node
 from shared.process.supervise import CannotStartError
@@ -41,7 +44,6 @@ _NOT_COPIED = frozenset(
 )
 _CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _NAME_SERVER = {NetworkPolicy.NONE: "", NetworkPolicy.INTERNET: "nameserver 10.0.2.3\n"}
-_PT_INTERP = 3
 _COMMAND_S = 30.0
 _ASK_PYTHON = (
     "import json, sys, sysconfig; print(json.dumps({'library': sysconfig.get_path('stdlib'), "
@@ -75,7 +77,7 @@ def build_roots(settings: EngineSettings) -> tuple[dict[str, RootFilesystem], di
     roots: dict[str, RootFilesystem] = {}
     for family in Family:
         try:
-            roots[family] = _build_python(settings) if family is Family.PYTHON else _build_node(settings, family)
+            roots[family] = _build(settings, family)
         except (RootFilesystemError, OSError) as error:
             problems[family] = str(error)
         else:
@@ -87,9 +89,19 @@ def build_roots(settings: EngineSettings) -> tuple[dict[str, RootFilesystem], di
     return roots, problems
 
 
+def _build(settings: EngineSettings, family: Family) -> RootFilesystem:
+    match family:
+        case Family.PYTHON:
+            return _build_python(settings)
+        case Family.PROVIDED:
+            return _build_provided(settings)
+        case _:
+            return _build_node(settings, family)
+
+
 def libraries_of(program: Path) -> list[Path]:
     """Return the shared libraries a program or library needs, as its dynamic loader finds them."""
-    loader = _loader_of(program) or _loader_of(Path(sys.executable).resolve())
+    loader = loader_of(program) or loader_of(Path(sys.executable).resolve())
     if loader is None:
         return []
     done = subprocess.run(  # a file's own list of needs; nothing of it is executed
@@ -106,30 +118,13 @@ def libraries_of(program: Path) -> list[Path]:
     return found
 
 
-def _loader_of(program: Path) -> Path | None:
-    """Return the interpreter an ELF program names, None for anything else."""
-    with program.open("rb") as file:
-        head = file.read(4096)
-    if head[:5] != b"\x7fELF\x02":
-        return None
-    offset, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
-    for index in range(count):
-        at = offset + index * size
-        if at + size <= len(head) and struct.unpack_from("<I", head, at)[0] == _PT_INTERP:
-            start, length = struct.unpack_from("<Q", head, at + 8)[0], struct.unpack_from("<Q", head, at + 32)[0]
-            with program.open("rb") as file:
-                file.seek(start)
-                return Path(file.read(length).rstrip(b"\0").decode())
-    return None
-
-
 def _build_node(settings: EngineSettings, family: Family) -> RootFilesystem:
     given = {Family.NODE16: settings.node16, Family.NODE18: settings.node18}.get(family, settings.node)
     found = given or find_node(family)
     if found is None:
         raise RootFilesystemError("there is none")
     program = found.resolve()
-    if _loader_of(program) is None:
+    if loader_of(program) is None:
         raise RootFilesystemError(f"{program} is not a 64-bit dynamically linked program")
     worker = sorted((_RUNTIMES / "node").glob("*.js"))
     name = _name(family, settings, [program, *worker])
@@ -146,7 +141,20 @@ def _build_python(settings: EngineSettings) -> RootFilesystem:
     command = ("/usr/bin/python3", "-I", "-S", "/runtime/worker.py")
     files = [(python.program, "usr/bin/python3"), *_at_runtime(worker)]
     interpreter = _interpreter(python.program, python.version.split()[0], worker)
-    return _root(settings, "python", name, python.program, command, files, interpreter, python=python)
+    add = partial(_add_python, python=python)
+    return _root(settings, "python", name, python.program, command, files, interpreter, add)
+
+
+def _build_provided(settings: EngineSettings) -> RootFilesystem:
+    """Gather what a program of an author's own may use: shared libraries, and some tools of this machine."""
+    tools = find_tools()
+    shell = next((tools[name] for name in SHELLS if name in tools), None)
+    if shell is None or loader_of(shell) is None:
+        raise RootFilesystemError("there is no shell that is a 64-bit dynamically linked program")
+    name = _name(Family.PROVIDED, settings, tools.values(), " ".join(tools))
+    files = [(path, f"usr/bin/{tool}") for tool, path in tools.items()]
+    add = partial(_add_tools, tools=tools.values())
+    return _root(settings, Family.PROVIDED, name, shell, (f"/var/task/{PROGRAM}",), files, None, add)
 
 
 def _interpreter(program: Path, version: str, worker: Iterable[Path]) -> Interpreter:
@@ -205,14 +213,13 @@ def _root(
     program: Path,
     command: tuple[str, ...],
     files: list[tuple[Path, str]],
-    interpreter: Interpreter,
-    *,
-    python: _Python | None = None,
+    interpreter: Interpreter | None,
+    add: Callable[[Path, Path], None] | None = None,
 ) -> RootFilesystem:
     """Return a root by its name; make it in a directory beside and rename it into place if it is not there."""
     kept = settings.directory / "rootfs"
     path = kept / name
-    loader = _loader_of(program)
+    loader = loader_of(program)
     assert loader is not None
     system = _library_directory(path)
     if system is None:
@@ -222,8 +229,8 @@ def _root(
         making = kept / f".{name}-{token_hex(4)}"
         try:
             _fill(making, loader, system, libraries, files)
-            if python is not None:
-                _add_python(making, python, system)
+            if add is not None:
+                add(making, system)
             _add_shell(making, system)
             _add_etc(making, settings.network)
             _publish(making, path)
@@ -235,6 +242,7 @@ def _root(
         loader=str(loader),
         library_directory=str(system),
         command=command,
+        trial=("/bin/sh", "-c", ":") if interpreter is None else (command[0], "--version"),
         interpreter=interpreter,
     )
 
@@ -269,7 +277,7 @@ def _fill(root: Path, loader: Path, system: Path, libraries: Iterable[Path], fil
         place(source, root / target)
 
 
-def _add_python(root: Path, python: _Python, system: Path) -> None:
+def _add_python(root: Path, system: Path, python: _Python) -> None:
     target = root / "usr/lib" / python.name
     for directory, names, files in os.walk(python.library):
         here = Path(directory)
@@ -285,15 +293,28 @@ def _add_python(root: Path, python: _Python, system: Path) -> None:
         for library in needed:
             place(library.resolve(), root / str(system / library.name).lstrip("/"))
     (root / "usr/bin/python").symlink_to("python3")
+    _add_zones(root)
+
+
+def _add_zones(root: Path) -> None:
     zones = Path("/usr/share/zoneinfo")
     if zones.is_dir():
         shutil.copytree(zones, root / "usr/share/zoneinfo", symlinks=True, copy_function=_place_text)
 
 
+def _add_tools(root: Path, system: Path, tools: Iterable[Path]) -> None:
+    """Add what tools need, and show them in ``/bin`` too, where scripts look for their shell."""
+    for tool in (root / "usr/bin").iterdir():
+        (root / "bin" / tool.name).symlink_to(f"../usr/bin/{tool.name}")
+    for library in {each for tool in tools for each in libraries_of(tool)}:
+        place(library.resolve(), root / str(system / library.name).lstrip("/"))
+    _add_zones(root)
+
+
 def _add_shell(root: Path, system: Path) -> None:
     """Many programs start others through ``/bin/sh``; it is the one tool of the host that is shown."""
     shell = Path("/bin/sh")
-    if not shell.exists():
+    if not shell.exists() or (root / "bin/sh").exists():
         return
     place(shell.resolve(), root / "bin/sh")
     for library in libraries_of(shell.resolve()):
@@ -350,6 +371,6 @@ def _place_text(source: str, target: str) -> str:
 def _warm(root: RootFilesystem) -> None:
     """Read the interpreter and its libraries: their pages are then not charged to a worker's small cgroup."""
     inside = root.path / root.library_directory.lstrip("/")
-    for path in (root.path / root.command[0].lstrip("/"), *inside.glob("*.so*")):
+    for path in (root.path / root.trial[0].lstrip("/"), *inside.glob("*.so*")):
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

@@ -18,6 +18,7 @@ comes after relies on it.
 """
 
 import asyncio
+import json
 import logging
 import re
 import socket
@@ -58,6 +59,10 @@ class _Event:
     deadline_ms: int
     arn: str
     taken_at: float = 0.0
+
+
+class _SupersededError(Exception):
+    """Another question for an event came."""
 
 
 class RuntimeApi:
@@ -194,17 +199,23 @@ class RuntimeApi:
             self._receiving = False
 
     async def _next(self) -> web.Response:
-        if self._running is not None or self._waiting is not None:
+        if self._running is not None:
             return _out_of_turn()
+        if self._waiting is not None and not self._waiting.done():
+            # The newest question counts: who asked before has most likely given up, and we have not heard yet.
+            self._waiting.set_exception(_SupersededError)
         if self._started is None:
             self._started = Frame("loaded", {"ms": (time.monotonic() - self._began) * 1000}, b"")
             self._tell_start()
         while self._event is None:
-            self._waiting = self._loop.create_future()
+            waiting = self._waiting = self._loop.create_future()
             try:
-                await self._waiting
+                await waiting
+            except _SupersededError:
+                return _out_of_turn()
             finally:
-                self._waiting = None
+                if self._waiting is waiting:
+                    self._waiting = None
         event, self._event = self._event, None
         event.taken_at = time.monotonic()
         self._running = event
@@ -231,12 +242,8 @@ class RuntimeApi:
         if not body:
             self._emit(Frame("done", {**header, "u": 1}, b"null"))
             return _accepted()
-        try:
-            orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            self._emit(_raised(header, "Runtime.MarshalError", f"The response is not JSON: {error}"))
-        else:
-            self._emit(Frame("done", header, body))
+        fault = _json_fault(body)
+        self._emit(_raised(header, "Runtime.MarshalError", fault) if fault else Frame("done", header, body))
         return _accepted()
 
     async def _error(self, request: web.BaseRequest, event: _Event) -> web.Response:
@@ -306,6 +313,25 @@ async def _read(request: web.BaseRequest, keep_bytes: int) -> tuple[bytes, int]:
     return bytes(kept), size
 
 
+def _json_fault(body: bytes) -> str:
+    """Return why a response is not JSON, empty when it is."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    else:
+        return ""
+    try:
+        json.loads(body.decode(), parse_constant=_no_constant)  # lone surrogates are JSON, but more than orjson reads
+    except (ValueError, RecursionError) as error:
+        return f"The response is not JSON: {error}"
+    return ""
+
+
+def _no_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _told(request: web.BaseRequest, body: bytes) -> tuple[str, str, str]:
     """Return name, message and stack of an error as a runtime reports it."""
     name = request.headers.get("Lambda-Runtime-Function-Error-Type", "")
@@ -325,18 +351,18 @@ def _raised(header: dict[str, Any], name: str, message: str, stack: str = "") ->
 
 
 def _accepted() -> web.Response:
-    return _json(202, {"status": "OK"})
+    return _answer(202, {"status": "OK"})
 
 
 def _refusal(status: int, kind: str, message: str) -> web.Response:
-    return _json(status, {"errorMessage": message, "errorType": kind})
+    return _answer(status, {"errorMessage": message, "errorType": kind})
 
 
 def _out_of_turn() -> web.Response:
     return _refusal(403, "InvalidStateTransition", "State transition is not allowed")
 
 
-def _json(status: int, told: dict[str, str]) -> web.Response:
+def _answer(status: int, told: dict[str, str]) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(told), content_type="application/json")
 
 

@@ -69,6 +69,8 @@ class Spawner:
         self._watchers: dict[int, Watcher] = {}
         self._unsent: collections.deque[tuple[bytes, list[int]]] = collections.deque()
         self._last_id = 0
+        self.lost = False
+        """Whether it died by itself."""
 
     @property
     def pid(self) -> int:
@@ -180,6 +182,7 @@ class Spawner:
             watcher.sandbox_exited(news["status"])
 
     def _lost(self) -> None:
+        self.lost = True
         self._disconnect()
         watchers, self._watchers = list(self._watchers.values()), {}
         for watcher in watchers:

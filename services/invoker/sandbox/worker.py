@@ -106,6 +106,11 @@ class Worker:
         return self._process.spawned
 
     @property
+    def lost(self) -> bool:
+        """Tell whether it went with the process that starts sandboxes."""
+        return self._process.lost
+
+    @property
     def pid(self) -> int:
         """The id of the sandbox's first process, 0 before there is one."""
         return self._process.pid

@@ -132,6 +132,32 @@ async def test_a_bad_package_is_refused_and_nothing_is_left(yard: Yard, content:
     assert yard.dead == []
 
 
+async def test_a_package_whose_runtime_starts_its_program_must_have_one(yard: Yard) -> None:
+    provided = spec(runtime="provided.al2023", convention=Convention.LAMBDA)
+    without = await yard.ask(await zip_deployment(yard, build_package({"main": b"1"}), spec=provided))
+    record = (await yard.end_of(without)).error
+    assert record is not None
+    assert isinstance(revive(record), InvalidPackageError)
+    assert "bootstrap" in revive(record).message
+
+    node = await yard.ask(await zip_deployment(yard, build_package({"index.js": b"1"})))
+    await yard.end_of(node)
+    changed = await yard.ask(change_of(node, spec=provided))
+    assert (await yard.end_of(changed)).error == record
+    assert (await yard.function(node)).version.spec == LAMBDA
+
+    fitting = await yard.ask(
+        change_of(
+            node,
+            spec=provided,
+            upload_kind="zip",
+            upload_sha256=await yard.store.put(build_package({"bootstrap": b"#!/bin/sh\n"})),
+        )
+    )
+    assert (await yard.end_of(fitting)).error is None
+    assert (await yard.function(node)).version.spec == provided
+
+
 async def test_the_syntax_of_lambda_functions_is_left_to_their_runtime(yard: Yard) -> None:
     new = await yard.ask(await zip_deployment(yard, build_package({"index.js": b"export const x = {;"})))
 

@@ -30,7 +30,7 @@ class Engine:
 
     def deploy(
         self,
-        files: Mapping[str, str] | str,
+        files: Mapping[str, str | bytes] | str,
         *,
         runtime: str = "nodejs20.x",
         handler: str | None = None,
@@ -45,12 +45,13 @@ class Engine:
         package.chmod(0o755)
         python = runtime.startswith("python")
         if isinstance(files, str):
-            files = {"main.py" if python else "index.js": files}
-        for place, text in files.items():
+            only = "main.py" if python else "bootstrap" if runtime.startswith("provided") else "index.js"
+            files = {only: files}
+        for place, content in files.items():
             path = package / place
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-            path.chmod(0o444)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+            path.chmod(0o555 if place == "bootstrap" else 0o444)
         if handler is None:
             handler = "" if convention == "neo" else "main.handler" if python else "index.handler"
         made: dict[str, Any] = {"memory_mb": 128, "timeout_s": 5.0, "function_id": f"func_{version[:10]}", **options}

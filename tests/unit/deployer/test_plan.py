@@ -10,6 +10,7 @@ from services.deployer.providers.provider import (
     ActivateVersion,
     CheckSyntax,
     Desired,
+    FindProgram,
     Observed,
     Plan,
     StorePackage,
@@ -21,6 +22,7 @@ from shared.packages.store import no_package
 
 SPEC = VersionSpec(runtime="node18", convention=Convention.NEO, handler="index.handler", timeout_s=30, memory_mb=128)
 LAMBDA = replace(SPEC, convention=Convention.LAMBDA)
+PROGRAM = replace(LAMBDA, runtime="provided.al2023")
 NEW, OLD = "a" * 64, "b" * 64
 UPLOADED = Desired(function_id="func_1", spec=LAMBDA, package_sha256=NEW, uploaded=True)
 WRITTEN = Desired(function_id="func_1", spec=SPEC, package_sha256=NEW, source="é", content=b"zip")
@@ -69,6 +71,24 @@ PROVIDER = LocalProvider(NoStore())
             id="but not for another runtime",
         ),
         pytest.param(replace(UPLOADED, uploaded=False), STORED, (), id="a change of configuration alone"),
+        pytest.param(
+            replace(UPLOADED, spec=PROGRAM),
+            STORED,
+            (ValidatePackage(sha256=NEW), FindProgram(sha256=NEW, runtime="provided.al2023")),
+            id="a runtime that runs the package's program needs one",
+        ),
+        pytest.param(
+            replace(UPLOADED, spec=PROGRAM, uploaded=False),
+            Observed(active_sha256=NEW, stored=True, active_runtime="nodejs20.x"),
+            (FindProgram(sha256=NEW, runtime="provided.al2023"),),
+            id="also when only the runtime changes",
+        ),
+        pytest.param(
+            replace(UPLOADED, spec=PROGRAM, uploaded=False),
+            Observed(active_sha256=NEW, stored=True, active_runtime="provided.al2023"),
+            (),
+            id="and not again when it was found",
+        ),
     ],
 )
 def test_the_plan_does_what_is_missing_and_no_more(

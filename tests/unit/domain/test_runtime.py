@@ -9,7 +9,9 @@ from shared.domain.runtime import RUNTIMES, Family, offered, require_runtime
 
 def test_each_convention_offers_its_own_names() -> None:
     assert offered(Convention.NEO) == ("node16", "node18")
-    assert {"nodejs24.x", "nodejs16.x", "python3.8", "python3.14"} <= set(offered(Convention.LAMBDA))
+    assert {"nodejs24.x", "nodejs16.x", "python3.8", "python3.14", "provided.al2023", "provided.al2"} <= set(
+        offered(Convention.LAMBDA)
+    )
     assert set(offered(Convention.NEO)) | set(offered(Convention.LAMBDA)) == set(RUNTIMES)
 
 

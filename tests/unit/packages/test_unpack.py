@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import InvalidPackageError
-from shared.packages.package import build_package, unpack, validate_zip
+from shared.packages.package import build_package, holds_program, unpack, validate_zip
 from shared.packages.paths import normal_form
 from tests.unit.packages.archives import Part, link, zip_of, zip_with
 
@@ -107,6 +107,26 @@ def test_the_same_files_in_any_order_give_the_same_bytes(files: dict[str, bytes]
     random.shuffle(shuffled)
 
     assert build_package(files) == build_package(dict(shuffled))
+
+
+def test_the_program_of_a_package_can_be_run_whatever_the_archive_says(tmp_path: Path) -> None:
+    content = zip_with(
+        Part(name=b"bootstrap", content=b"#!/bin/sh\n", mode=0),
+        Part(name=b"bin/bootstrap", content=b"#!/bin/sh\n", mode=stat.S_IFREG | 0o644),
+    )
+    unpack(content, tmp_path / "task")
+
+    assert stat.S_IMODE((tmp_path / "task/bootstrap").stat().st_mode) == 0o555
+    assert stat.S_IMODE((tmp_path / "task/bin/bootstrap").stat().st_mode) == 0o444
+
+
+def test_a_program_is_a_file_or_a_link_at_the_root_of_its_package() -> None:
+    linked = zip_with(Part(name=b"bin/app", content=b"1"), link("bootstrap", "bin/app"))
+
+    assert holds_program(zip_of({"bootstrap": b"1", "other": b"2"}))
+    assert holds_program(linked)
+    assert not holds_program(zip_of({"bin/bootstrap": b"1"}))
+    assert not holds_program(zip_of({"bootstrap/run": b"1", "Bootstrap": b"2"}))
 
 
 def test_a_built_package_is_read_by_other_readers_and_has_fixed_times_and_modes() -> None:

@@ -12,7 +12,9 @@ from services.invoker.sandbox.driver import RootFilesystem, SandboxDriver, Sandb
 from services.invoker.sandbox.limits import counts_by_namespace
 
 MAX = 64
-ROOT = RootFilesystem(runtime="node", path=Path("/root"), loader="/ld", library_directory="/lib", command=("/node",))
+ROOT = RootFilesystem(
+    runtime="node", path=Path("/root"), loader="/ld", library_directory="/lib", command=("/node",), trial=("/node",)
+)
 BUBBLEWRAP = Bubblewrap(
     level=SandboxLevel.FULL,
     program=Path("/bwrap"),
