@@ -6,6 +6,7 @@ API function, hand the record to the logger, reply. No database is touched. What
 wrong travels as a ``Failure``; what we could not do travels as an ``ErrorRecord``. Nothing is raised.
 """
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from services.invoker import api_response
 from services.invoker.host_services.services import HostServices
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from services.invoker.receipts import Receipts, ended_run
+from services.invoker.redaction import Redactor
 from services.invoker.vault import OpenedSecrets, Vault
 from shared.database.function_cache import FunctionCache
 from shared.domain.errors import PlatformError
@@ -38,6 +40,8 @@ API_FAILURE_STATUS = 400
 
 NEO_RESULT_BYTES = 1 << 20
 """The largest result of a run asked for through Neo (contracts/neo.md section 3.6); the engine allows 6 MiB."""
+
+_LONG_LOG = 64 * 1024
 
 
 class Invoker:
@@ -114,7 +118,7 @@ class Invoker:
         )
         if secrets.granted or secrets.denied:
             self._record(_asked(record_id, function, secrets))
-            report = secrets.redactor.report(report)
+            report = await _without(secrets.redactor, report)
         return _bounded(report, NEO_RESULT_BYTES) if kind == ExecutionKind.NEO else report
 
     def _answer_api_call(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
@@ -240,6 +244,13 @@ def _execution(
         lines=report.logs,
         dropped_log_lines=report.dropped_log_lines,
     )
+
+
+async def _without(redactor: Redactor, report: Report) -> Report:
+    """Return the report without the values of secrets; a long log is gone through beside the event loop."""
+    if sum(len(line.text) for line in report.logs) < _LONG_LOG:
+        return redactor.report(report)
+    return await asyncio.to_thread(redactor.report, report)
 
 
 def _asked(record_id: str, function: Function, secrets: OpenedSecrets) -> SecretsAsked:

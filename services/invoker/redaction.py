@@ -43,11 +43,11 @@ class Redactor:
 
     def __init__(self, values: Iterable[str]) -> None:
         kept = [value for value in values if len(value) >= SHORTEST]
-        self._forms = tuple(sorted({form for value in kept for form in _forms(value)}, key=len, reverse=True))
+        self._forms = tuple(_Form(text) for text in sorted({form for value in kept for form in _forms(value)}))
         of_lines = [value for value in kept if "\n" in value]
         self._spread = (
-            (_BREAK, tuple({_inspected(value) for value in of_lines})),
-            (_INDENT, tuple({_INDENT.sub("", value) for value in of_lines})),
+            (_BREAK, (" +\n", "\\'"), tuple(_Form(text) for text in sorted({_inspected(value) for value in of_lines}))),
+            (_INDENT, ("\n ",), tuple(_Form(text) for text in sorted({_INDENT.sub("", value) for value in of_lines}))),
         )
 
     def report(self, report: Report) -> Report:
@@ -70,8 +70,8 @@ class Redactor:
     def text(self, text: str, *, cut: bool = False) -> str:
         """Return ``text`` without the values; ``cut`` says that its end may be missing."""
         spans = list(_found(text, self._forms, cut=cut))
-        for gap, forms in self._spread:
-            if forms and gap.search(text):
+        for gap, signs, forms in self._spread:
+            if forms and any(sign in text for sign in signs):
                 spans += _found_between(gap, text, forms, cut=cut)
         if not spans:
             return text
@@ -92,26 +92,59 @@ class Redactor:
         return self.text(text, cut=cut or len(text) > _LONG_TEXT)
 
 
-def _found(text: str, forms: Iterable[str], *, cut: bool) -> Iterator[Span]:
+class _Form:
+    """One way to write a value. Looking for it takes time in proportion to the text, whatever both are."""
+
+    __slots__ = ("_chain", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        period = _period(text)
+        # Where a form overlaps itself, a run of such places is found at once: "aaaa" is in "aaaaaa" three times.
+        self._chain = None if period == len(text) else re.compile(f"(?:{re.escape(text[:period])})*{re.escape(text)}")
+
+    def places(self, text: str) -> Iterator[Span]:
+        """Yield where it stands."""
+        at = text.find(self._text)
+        if self._chain is None:
+            while at >= 0:
+                yield at, at + len(self._text)
+                at = text.find(self._text, at + len(self._text))
+        elif at >= 0:
+            while found := self._chain.search(text, at):
+                yield found.span()
+                at = found.end() - len(self._text) + 1
+
+    def beginning(self, text: str, end: int) -> int:
+        """Return from where on the text up to ``end`` is the beginning of it; -1 if it is not."""
+        if text[end - SHORTEST : end] not in self._text:
+            return -1
+        sign = self._text[:SHORTEST]
+        at = text.find(sign, max(0, end - len(self._text) + 1), end)
+        while at >= 0 and not self._text.startswith(text[at:end]):
+            at = text.find(sign, at + 1, end)
+        return at
+
+
+def _period(text: str) -> int:
+    """Return the smallest distance at which a text overlaps itself; its length when it does not."""
+    at = text.find(text[0], 1)
+    while at >= 0 and not text.startswith(text[at:]):
+        at = text.find(text[0], at + 1)
+    return at if at >= 0 else len(text)
+
+
+def _found(text: str, forms: Iterable[_Form], *, cut: bool) -> Iterator[Span]:
     """Yield where forms stand in the text; in one that was cut, also where one begins that its end cuts short."""
     # Cutting may have halved the last character.
-    whole_end = len(text.rstrip("\ufffd")) if cut else len(text)
+    end = len(text.rstrip("\ufffd")) if cut else 0
     for form in forms:
-        at = text.find(form)
-        while at >= 0:
-            yield at, at + len(form)
-            at = text.find(form, at + 1)
-        if cut:
-            beginning = form[:SHORTEST]
-            at = text.find(beginning, max(0, whole_end - len(form) + 1))
-            while at >= 0:
-                if form.startswith(text[at:whole_end]):
-                    yield at, len(text)
-                    break
-                at = text.find(beginning, at + 1)
+        yield from form.places(text)
+        if cut and (at := form.beginning(text, end)) >= 0:
+            yield at, len(text)
 
 
-def _found_between(gap: re.Pattern[str], text: str, forms: Iterable[str], *, cut: bool) -> Iterator[Span]:
+def _found_between(gap: re.Pattern[str], text: str, forms: Iterable[_Form], *, cut: bool) -> Iterator[Span]:
     """Look in the text with the gaps taken out; yield places in the text itself."""
     pieces: list[str] = []
     starts: list[int] = []

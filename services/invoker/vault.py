@@ -133,7 +133,7 @@ class Vault:
         opened = OpenedSecrets(
             values=values,
             denied=tuple(name for name in names if name not in values),
-            redactor=Redactor(values.values()),
+            redactor=await asyncio.to_thread(Redactor, list(values.values())),
         )
         self._keep(function, opened)
         return opened

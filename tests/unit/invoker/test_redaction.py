@@ -1,3 +1,6 @@
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +108,29 @@ def test_no_value_is_left_in_any_text(values: list[str], texts: list[str]) -> No
     masked = Redactor(values).text(text)
 
     assert all(value not in masked.replace(MASK, "\0") or "\0" in value for value in values)
+
+
+def by_every_place(value: str, text: str) -> str:
+    """Return what is expected, found the slow way: every character that belongs to a place of the value is masked."""
+    places = [at for at in range(len(text)) if text.startswith(value, at)]
+    covered = {at + index for at in places for index in range(len(value))}
+    marked = "".join("\0" if at in covered else character for at, character in enumerate(text))
+    return re.sub("\0+", MASK, marked)
+
+
+@given(
+    value=st.text("ab", min_size=4, max_size=9),
+    text=st.text("ab", max_size=60),
+)
+def test_values_that_overlap_themselves_leave_nothing(value: str, text: str) -> None:
+    assert Redactor([value]).text(text) == by_every_place(value, text)
+
+
+@pytest.mark.parametrize("value", ["aaaa", "a" * 5000, "ab" * 2500, "a" * 4999 + "b", "b" + "a" * 4999])
+def test_no_value_and_no_log_makes_redaction_slow(value: str) -> None:
+    lines = (line("a" * 4096 + "…(truncated)"), line("ab" * 2048), line("a" * 4095 + "b…(truncated)"))
+
+    began = time.process_time()
+    Redactor([value]).report(report(*(lines * 100)))
+
+    assert time.process_time() - began < 2.0
