@@ -248,8 +248,13 @@ def test_an_asynchronous_run_keeps_values_out_of_its_record_too(account: Account
     name = account.functions.create_neo(LOGGING, secrets=["key"])
     started = account.functions.invoke(name, {"how": "throw"}, **{"async": True}).json()["data"]["execution"]["id"]
 
-    eventually_sync(lambda: len(account.functions.execution(name, started)["logs"]) == 6, within_s=20)
-    record = account.functions.execution(name, started)
+    def ended() -> dict[str, Any]:
+        found = account.functions.execution(name, started)
+        assert found["status"] == "failed"
+        assert len(found["logs"]) == 6
+        return found
+
+    record = eventually_sync(ended, within_s=20)
 
     assert record["error"]["message"] == "refused ***"
     assert VALUE not in str(record)
