@@ -104,6 +104,7 @@ def _own_keys(path: Path, *, make: bool) -> list[LocalMasterKey]:
         if not make:
             return []
         _write(path, new_master_key() + "\n")
+        log.info("master_key_made", path=str(path), advice="keep a copy: without it no secret can be read")
     if path.stat().st_mode & _OTHERS:
         raise SystemExit(f"{path} may be read by others than its owner: chmod 600 {path}")
     try:

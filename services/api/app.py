@@ -76,6 +76,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("dispatch", platform.dispatcher.run())
     tasks.spawn("key-usage", every(WRITE_EVERY_S, platform.key_usage.write))
+    stack.push_async_callback(platform.key_usage.close)
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
     browsers = Browsers(settings.browsers.cors_origins)
     dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health, browsers), ExtraHorizonDialect(platform))

@@ -12,6 +12,7 @@ import pytest
 
 import services.api.app
 from shared.crypto.tokens import sha256_hex
+from shared.database.pool import Database
 from shared.domain.permission import API_KEY_PERMISSIONS
 from shared.messages.messages import Notice
 from shared.process.health import Health
@@ -226,6 +227,17 @@ async def test_the_last_use_of_a_key_is_written_beside_the_requests(api: Running
     used = datetime.fromisoformat(shown["lastUsedAt"])
     assert abs(datetime.now(UTC) - used) < timedelta(seconds=30)
     assert made["id"] not in usage._used_at
+
+
+async def test_what_is_noted_is_written_when_the_api_is_closed(database_url: str) -> None:
+    async with running(database_url) as api:
+        made = await make(api)
+        await status_with(api.http, made["key"])
+    db = await Database.connect(database_url)
+    try:
+        assert await db.fetchval("SELECT last_used_at FROM api_keys WHERE id = $1", made["id"]) is not None
+    finally:
+        await db.close()
 
 
 async def test_a_use_that_cannot_be_written_now_comes_up_again(database_url: str) -> None:
