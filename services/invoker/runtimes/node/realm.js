@@ -265,7 +265,12 @@ function inside(host) {
       inspect: copyOf(util.inspect, { colors: { ...util.inspect.colors }, styles: { ...util.inspect.styles } }),
       getSystemErrorMap: () => new Map(util.getSystemErrorMap()),
     }),
-    buffer: () => ({ Buffer: classOf('Buffer'), SlowBuffer: (size) => classOf('Buffer').alloc(size), Blob: undefined, File: undefined }),
+    buffer: () => ({
+      Buffer: classOf('Buffer'),
+      SlowBuffer: function SlowBuffer(size) { return classOf('Buffer').alloc(size); },
+      Blob: undefined,
+      File: undefined,
+    }),
     url: () => ({ URL: classOf('URL'), URLSearchParams: classOf('URLSearchParams') }),
     crypto: () => ({ setEngine: refused('setEngine'), setFips: refused('setFips') }),
     events: (events, made) => ({
