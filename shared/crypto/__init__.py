@@ -1,1 +1,1 @@
-"""Secrets we hand out and never keep: tokens, keys and passwords."""
+"""Tokens, keys and passwords; values sealed at rest; canonical JSON and what is signed over it."""
