@@ -74,10 +74,10 @@ def test_the_types_say_what_the_sdk_does(installed: Path) -> None:
     run(node(), ["node_modules/typescript/bin/tsc", "--project", "tsconfig.json"], installed)
 
 
-def test_the_package_holds_its_files_and_no_more() -> None:
+def test_the_package_holds_its_files_and_no_more(tmp_path: Path) -> None:
     npm = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
-    [packed] = json.loads(run(node(), [npm, "pack", "--dry-run", "--json"], PACKAGE))
+    [packed] = json.loads(run(node(), [npm, "pack", "--dry-run", "--json"], PACKAGE, HOME=str(tmp_path)))
 
     assert sorted(file["path"] for file in packed["files"]) == [
         "README.md", "index.d.mts", "index.d.ts", "index.js", "index.mjs", "package.json",
