@@ -20,6 +20,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         max_workers_per_function=given.max_workers_per_function,
         max_in_flight_per_function=given.max_in_flight_per_function,
         idle_s=given.idle_s,
+        freeze_idle=given.freeze_idle,
         network=NetworkPolicy(given.network),
         minimum_level=SandboxLevel(given.min_sandbox),
         node=given.node,

@@ -254,6 +254,12 @@ class EngineSettings:
     idle_s: float = setting(
         "IDLE_S", seconds(1, 86400), default="300", doc="A worker unused for so many seconds is stopped."
     )
+    freeze_idle: bool = setting(
+        "FREEZE_IDLE",
+        switch,
+        default="yes",
+        doc="Stop a worker's processes between calls, as AWS Lambda does; `no` lets background work go on.",
+    )
     max_timeout_s: int = setting(
         "MAX_TIMEOUT_S",
         whole(1, LONGEST_TIMEOUT_S),

@@ -28,12 +28,12 @@ from services.invoker.pool.settings import EngineSettings
 from services.invoker.sandbox.cgroup import Cgroups, detect
 from services.invoker.sandbox.driver import Interpreter, RootFilesystem, SandboxSpec
 from services.invoker.sandbox.ladder import Ground, View, climb, make_view
-from services.invoker.sandbox.limits import HEADROOM_MB, MEGABYTE
+from services.invoker.sandbox.limits import HEADROOM_MB, MEGABYTE, WorkerLimits
 from services.invoker.sandbox.rootfs import RootFilesystemError, build_roots
 from services.invoker.sandbox.slots import Slots, place_package
 from services.invoker.sandbox.spawner import RequestTooLargeError, Spawner
 from services.invoker.sandbox.states import KillReason
-from services.invoker.sandbox.worker import NotHandedOverError, Worker, WorkerLimits
+from services.invoker.sandbox.worker import NotHandedOverError, Worker
 from shared.domain.errors import PlatformError, StartFailedError, UnavailableError
 from shared.domain.outcome import Outcome, Raised, Timings
 from shared.domain.runtime import Family
@@ -292,9 +292,9 @@ class Workshop:
         except RequestTooLargeError as error:
             raise StartFailedError(f"the environment variables are too large: {error}") from error
         finally:
-            if not worker.spawned:
+            if not worker.process.spawned:
                 self._worker_gone(worker)
-        if outcome is not None and worker.lost:
+        if outcome is not None and worker.process.lost:
             raise UnavailableError(_RESTARTED)
         return outcome
 
@@ -303,7 +303,7 @@ class Workshop:
         try:
             await asyncio.to_thread(place_package, package, worker.slot)
         except OSError as error:
-            if worker.spawned:
+            if worker.process.spawned:
                 worker.end(KillReason.NOT_STARTED)
             else:
                 self._worker_gone(worker)

@@ -22,13 +22,14 @@ from services.invoker.sandbox.bare import Bare
 from services.invoker.sandbox.bubblewrap import Bubblewrap
 from services.invoker.sandbox.driver import RootFilesystem, SandboxDriver, SandboxSpec
 from services.invoker.sandbox.landlock import version as landlock_version
+from services.invoker.sandbox.limits import WorkerLimits
 from services.invoker.sandbox.rootfs import libraries_of, place
 from services.invoker.sandbox.seccomp import InternetSockets
 from services.invoker.sandbox.seccomp import program as filter_program
 from services.invoker.sandbox.slots import OpenSlot
 from services.invoker.sandbox.spawner import Spawner, why_not_shown
 from services.invoker.sandbox.states import KillReason
-from services.invoker.sandbox.worker import Worker, WorkerLimits
+from services.invoker.sandbox.worker import Worker
 from shared.domain.outcome import Crashed
 from shared.process.supervise import CannotStartError
 

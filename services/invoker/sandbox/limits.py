@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+from dataclasses import dataclass
 
 OPEN_FILES = 1024
 NICE = 5
@@ -17,6 +18,16 @@ HEADROOM_MB = 32
 
 
 _COUNTED_BY_NAMESPACE = (5, 14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """What bounds one worker, beyond its function's own limits."""
+
+    result_bytes: int
+    log_bytes: int
+    line_bytes: int
+    start_s: float
 
 
 def process_limits(*, max_processes: int, own_uid: bool) -> list[list[int]]:

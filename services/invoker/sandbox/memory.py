@@ -19,7 +19,7 @@ def anonymous_of_tree(pid: int) -> int:
         each = waiting.pop()
         seen += 1
         total += _anonymous(each)
-        waiting += _children(each)
+        waiting += children(each)
     return total
 
 
@@ -32,7 +32,7 @@ def _anonymous(pid: int) -> int:
     return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Return what every thread of a process started."""
     found: list[int] = []
     try:

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.invoker.sandbox.freezer import FrozenTree
 from services.invoker.sandbox.spawner import Spawner
 
 
@@ -24,8 +25,8 @@ class SandboxProcess:
     """
 
     __slots__ = (
-        "_inner_gone", "_killed", "_loop", "_on_gone", "_on_listener", "_on_started", "_outer_gone", "_sandbox",
-        "_spawner", "exit_code", "failure", "pid", "pidfd",
+        "_frozen", "_inner_gone", "_killed", "_loop", "_on_gone", "_on_listener", "_on_started", "_outer_gone",
+        "_sandbox", "_spawner", "exit_code", "failure", "pid", "pidfd",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +41,7 @@ class SandboxProcess:
         self._spawner = spawner
         self._on_listener, self._on_started, self._on_gone = on_listener, on_started, on_gone
         self._sandbox = 0
+        self._frozen: FrozenTree | None = None
         self._killed = self._outer_gone = self._inner_gone = False
         self.pid, self.pidfd = 0, -1
         self.exit_code = -signal.SIGKILL
@@ -78,8 +80,24 @@ class SandboxProcess:
         except PermissionError:  # root without CAP_KILL: the outer process takes the sandbox with it
             self._spawner.kill(self._sandbox)
 
+    def freeze(self) -> bool:
+        """Stop everything in it until it is thawed; tell whether it was not stopped already."""
+        if self._frozen is not None:
+            return False
+        self._frozen = FrozenTree(self.pid)
+        return True
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._frozen is not None:
+            self._frozen.thaw()
+            self._frozen = None
+
     def close(self) -> None:
-        """Give the handle back."""
+        """Give the handles back."""
+        if self._frozen is not None:
+            self._frozen.drop()
+            self._frozen = None
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1

@@ -24,6 +24,7 @@ from services.invoker.sandbox.calls import RunCalls
 from services.invoker.sandbox.channel import Channel, LogPipe
 from services.invoker.sandbox.ends import HEAP_TEXT, how_it_ended, raised, told
 from services.invoker.sandbox.frames import Frame, ProtocolError, encode
+from services.invoker.sandbox.limits import WorkerLimits
 from services.invoker.sandbox.logs import LogCollector
 from services.invoker.sandbox.process import SandboxProcess
 from services.invoker.sandbox.runtime_api import RuntimeApi
@@ -42,16 +43,6 @@ class NotHandedOverError(Exception):
     """The worker was already dead: the event did not reach it, and may be given to another."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLimits:
-    """What bounds one worker, beyond its function's own limits."""
-
-    result_bytes: int
-    log_bytes: int
-    line_bytes: int
-    start_s: float
-
-
 @dataclass(slots=True)
 class _Wait:
     """What the supervisor is waiting for, and how the end of the process is to be told."""
@@ -65,8 +56,8 @@ class Worker:
     """One sandboxed process. Made by the pool, which also decides what becomes of it."""
 
     __slots__ = (
-        "_calls", "_channel", "_kills_before", "_late", "_limits", "_log", "_loop", "_on_gone", "_process", "_rest",
-        "_timer", "_wait", "checked_at", "group", "logs", "memory_mb", "on_ready", "ran", "reason", "run_began",
+        "_calls", "_channel", "_kills_before", "_late", "_limits", "_log", "_loop", "_on_gone", "_rest", "_timer",
+        "_wait", "checked_at", "group", "logs", "memory_mb", "on_ready", "process", "ran", "reason", "run_began",
         "runtime", "slot", "state", "used_at",
     )  # fmt: skip
 
@@ -95,30 +86,20 @@ class Worker:
         self._rest: asyncio.TimerHandle | None = None
         self._channel: Channel | RuntimeApi | None = None
         self._log: LogPipe | None = None
-        self._process = SandboxProcess(spawner, on_listener=self._listens, on_started=self._started, on_gone=self._gone)
+        self.process = SandboxProcess(spawner, on_listener=self._listens, on_started=self._started, on_gone=self._gone)
         self._kills_before = 0
 
     # Starting and loading.
 
     @property
-    def spawned(self) -> bool:
-        """Tell whether the spawner was asked for it: then, and only then, its end will be heard of."""
-        return self._process.spawned
-
-    @property
-    def lost(self) -> bool:
-        """Tell whether it went with the process that starts sandboxes."""
-        return self._process.lost
-
-    @property
     def pid(self) -> int:
         """The id of the sandbox's first process, 0 before there is one."""
-        return self._process.pid
+        return self.process.pid
 
     @property
     def failure(self) -> str:
         """What the sandbox itself complained of when it did not start, if it did."""
-        return self._late or self._process.failure
+        return self._late or self.process.failure
 
     async def start(self, request: Mapping[str, Any]) -> Outcome | None:
         """
@@ -160,7 +141,7 @@ class Worker:
         log, log_end = os.pipe2(os.O_CLOEXEC)
         self._log = LogPipe(log, self.logs)
         try:
-            self._process.spawn(request, log_end, control)
+            self.process.spawn(request, log_end, control)
         except BaseException:
             self._close()
             raise
@@ -210,6 +191,7 @@ class Worker:
         if self.state is not WorkerState.IDLE:  # it died between being chosen and being called
             raise NotHandedOverError
         self._move(WorkerEvent.RUN)
+        self.process.thaw()
         self.run_began = time.monotonic()
         milliseconds = int(limit_s * 1000)
         if extra:
@@ -346,7 +328,7 @@ class Worker:
             return
         self.reason = reason
         self._move(WorkerEvent.END)
-        self._process.kill()
+        self.process.kill()
 
     def _listens(self, listener: socket.socket) -> None:
         """The sandbox's network has a place for the Runtime API."""
@@ -370,16 +352,14 @@ class Worker:
     def _how_it_ended(self) -> Outcome:
         killed = self.slot.group is not None and self.slot.group.oom_kills() > self._kills_before
         heap_full = self.logs.mentions(HEAP_TEXT)
-        return how_it_ended(
-            self._process.exit_code, out_of_memory=killed, heap_full=heap_full, memory_mb=self.memory_mb
-        )
+        return how_it_ended(self.process.exit_code, out_of_memory=killed, heap_full=heap_full, memory_mb=self.memory_mb)
 
     def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
         if self._log is not None:
             self._log.close()
-        self._process.close()
+        self.process.close()
 
     # Memory.
 
@@ -394,6 +374,10 @@ class Worker:
         self._drain()
         self._answer(outcome, (time.monotonic() - self.run_began) * 1000)
         self.end(reason)
+
+    def freeze(self) -> bool:
+        """Stop everything in the sandbox until the next run; tell whether there was anything to do."""
+        return self.state is WorkerState.IDLE and self.process.freeze()
 
     def note_kills(self) -> None:
         """Take note of the kernel's count of kills, so that only later ones explain an end."""

@@ -158,7 +158,7 @@ async def test_a_worker_killed_between_calls_costs_nobody_a_call(engine: Engine)
         await engine.invoke(code)
         for worker in engine.pool._assignment.workers():
             os.kill(worker.pid, signal.SIGKILL)
-            select.select([worker._process.pidfd], [], [])  # gone, but the event loop has not heard of it
+            select.select([worker.process.pidfd], [], [])  # gone, but the event loop has not heard of it
         assert isinstance((await engine.invoke(code)).outcome, Returned)
 
 
@@ -189,7 +189,7 @@ async def test_used_stem_cells_are_replaced(engine: Engine) -> None:
 async def test_a_stem_cell_that_dies_is_replaced_and_never_used(engine: Engine) -> None:
     (cell,) = engine.pool._workshop.cells._ready["node"]
     os.kill(cell.pid, signal.SIGKILL)
-    select.select([cell._process.pidfd], [], [])  # gone, but the event loop has not heard of it
+    select.select([cell.process.pidfd], [], [])  # gone, but the event loop has not heard of it
 
     assert await engine.result(engine.deploy(NOTHING)) == "ok"
     await eventually(lambda: engine.pool.stats().stem_cells["node"] == 1)
