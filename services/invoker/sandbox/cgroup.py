@@ -11,7 +11,7 @@ The kernel's own count of kills is the truth about who died for lack of memory.
 import fcntl
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,24 +204,23 @@ class _CgroupsV2:
     Below the invoker's own group, or below the root of the hierarchy.
 
     The kernel lets a group have either processes or limited children, so below its own group the invoker first
-    moves itself into a leaf; the root is exempt from that rule.
+    moves itself into a leaf, with whatever else a container runs beside it; the root is exempt from that rule.
     """
 
-    def __init__(self, parent: Path, max_processes: int, cpus: float | None, *, leaf: bool) -> None:
+    def __init__(self, parent: Path, max_processes: int, cpus: float | None, *, evade: Sequence[int]) -> None:
         self._max_processes, self._cpus = max_processes, cpus
         available = (parent / "cgroup.controllers").read_text("ascii").split()
         wanted = [each for each in ("memory", "pids", "cpu") if each in available]
         enable = " ".join(f"+{each}" for each in wanted)
-        if leaf:
+        if evade:
             (parent / "invoker").mkdir(exist_ok=True)
-            _put(parent / "invoker" / "cgroup.procs", str(os.getpid()))
+            _move(evade, parent / "invoker")
         try:
             _put(parent / "cgroup.subtree_control", enable)
             _remove_stale(parent)
             self._parent, self._lock = _make_locked(parent)
         except OSError:
-            if leaf:
-                _put(parent / "cgroup.procs", str(os.getpid()))
+            _move(evade, parent)
             raise
         _put(self._parent / "cgroup.subtree_control", enable)
         missing = tuple(each for each in ("memory", "pids", "cpu") if each not in wanted)
@@ -256,11 +255,30 @@ def _detect_v2(mount: Path, own: str, max_processes: int, cpus: float | None, re
             if "memory" not in (parent / "cgroup.controllers").read_text("ascii").split():
                 reasons.append(f"v2: the memory controller is not available in {parent}")
                 continue
-            # Only the true root of the hierarchy has no type; a container's root is an ordinary group.
-            return _CgroupsV2(parent, max_processes, cpus, leaf=(parent / "cgroup.type").exists())
+            return _CgroupsV2(parent, max_processes, cpus, evade=in_the_way(parent, own))
         except OSError as error:
             reasons.append(f"v2: {error.strerror} ({error.filename or parent})")
     return None
+
+
+def in_the_way(group: Path, own: str) -> list[int]:
+    """
+    Return the processes that must leave a group before it can have limited children.
+
+    Only the true root of the hierarchy has no type, and nobody must leave it. The root that a container sees is an
+    ordinary group with nothing but the container's processes; in another group of ours others are not ours to move.
+    """
+    if not (group / "cgroup.type").exists():
+        return []
+    if own != "/":
+        return [os.getpid()]
+    return [int(pid) for pid in (group / "cgroup.procs").read_text("ascii").split()]
+
+
+def _move(processes: Sequence[int], group: Path) -> None:
+    for pid in processes:
+        with suppress(ProcessLookupError):  # a health check that has ended
+            _put(group / "cgroup.procs", str(pid))
 
 
 def _detect_v1(
