@@ -4,9 +4,8 @@ How a run ended, as an outcome: by the worker's own words, or with its process.
 The kernel's own count of kills is the truth about memory; V8 ends itself before that, with words on its log.
 """
 
+import json
 import signal
-
-import orjson
 
 from services.invoker.sandbox.frames import Frame
 from shared.domain.outcome import Crashed, Outcome, OutOfMemory, Oversized, Raised, Returned
@@ -36,8 +35,13 @@ def told(frame: Frame, limit_bytes: int) -> Outcome:
 
 def raised(body: bytes) -> Raised:
     """Return what the body of a ``raised`` frame says; raises as ``told`` does."""
-    error = orjson.loads(body)
-    return Raised(name=str(error["name"]), message=str(error["message"]), stack=str(error["stack"]))
+    error = json.loads(body)  # unlike orjson it reads half of a surrogate pair, which a function may well throw
+    return Raised(name=_text(error["name"]), message=_text(error["message"]), stack=_text(error["stack"]))
+
+
+def _text(value: object) -> str:
+    """Return a text that can be encoded: each half of a surrogate pair becomes U+FFFD."""
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def how_it_ended(code: int, *, out_of_memory: bool, heap_full: bool, memory_mb: int) -> Outcome:

@@ -89,7 +89,7 @@ async def test_what_cannot_be_a_result_is_an_error_of_the_function(
         ("Object.defineProperty(new Error('x'), 'stack', { get() { throw 1 } })", "Error", "x"),
         ("Object.defineProperty(new Error('x'), 'name', { value: { toString() { throw 1 } } })", "Error", "x"),
         ("new Proxy({}, { get() { throw 7 } })", "Error", "the error cannot be shown"), ("Object.assign(new Error('x'), { stack: 5 })", "Error", "x"),
-        ("new Proxy(new Error('x'), { getPrototypeOf() { throw 1 } })", "Error", "x"),
+        ("new Proxy(new Error('x'), { getPrototypeOf() { throw 1 } })", "Error", "x"), ("new Error('\\ud800 é')", "Error", "\ufffd é"),
     ],
 )  # fmt: skip
 async def test_whatever_is_thrown_is_told_in_words(
