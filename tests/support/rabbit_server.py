@@ -108,13 +108,6 @@ class RabbitServer:
         }
 
 
-def _is_well(management_url: str) -> bool:
-    try:
-        return httpx.get(f"{management_url}/api/health/checks/local-alarms", timeout=5).is_success
-    except httpx.TransportError:
-        return False
-
-
 def _epmd() -> str:
     found = shutil.which("epmd") or next(map(str, Path("/usr/lib/erlang").glob("erts-*/bin/epmd")), None)
     if found is None:
