@@ -173,6 +173,9 @@ def _network(settings: EngineSettings, ground: Ground) -> Finding:
 def _runtime_api(ground: Ground) -> Finding:
     """Say what it means that programs of ``provided.*`` find their Runtime API on the host's loopback interface."""
     meaning = "it is on a port of the host's, for processes of the worker's user only"
+    bounded = ground.driver.level is SandboxLevel.LANDLOCK and ground.network is NetworkPolicy.NONE
+    if os.geteuid() != 0 and not bounded:
+        meaning += "; that user is the same for all, so functions can reach each other's"
     if ground.network is NetworkPolicy.NONE:
         bound = "any port" if ground.driver.level is SandboxLevel.NONE else "that port number"
         meaning += f"; functions of provided.* can connect by TCP to {bound} of any host"
