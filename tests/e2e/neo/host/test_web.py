@@ -77,10 +77,10 @@ def test_a_request_can_be_aborted(account: Account, outside: Outside, runtime: s
     told = run(
         account,
         """const controller = new AbortController();
+        const before = await fetch(params.at + '/', { signal: controller.signal });
         const slow = fetch(params.at + '/slow', { signal: controller.signal }).catch((error) => [error instanceof Error, error.name]);
         setTimeout(() => controller.abort(), 50);
-        const already = fetch(params.at + '/', { signal: controller.signal });
-        return [await slow, (await already).status, await fetch(params.at + '/', { signal: controller.signal }).catch((error) => error.name)];""",
+        return [await slow, before.status, await fetch(params.at + '/', { signal: controller.signal }).catch((error) => error.name)];""",
         {"at": outside.at},
         runtime=runtime,
     )
