@@ -4,7 +4,7 @@ ARG BASE=python:3.11-slim
 FROM ${BASE}
 # slirp4netns gives functions the outside world under TIDEMILL_NETWORK=internet.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends slirp4netns \
+    && apt-get install -y --no-install-recommends curl slirp4netns \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home --home-dir /home/tidemill tidemill \
     && install -d -o tidemill -g tidemill /data
