@@ -55,6 +55,18 @@ def engine() -> Sequence[Figure]:
         Figure(measure="engine alone, warm, no-op: p50", value=seen["p50_us"] / 1000, unit="ms", target=0.25),
         Figure(measure="engine alone, warm, no-op: p99", value=seen["p99_us"] / 1000, unit="ms", target=1.5),
         Figure(
+            measure="engine alone, warm Neo no-op, 3 ms between calls: p50",
+            value=seen["neo_p50_us"] / 1000,
+            unit="ms",
+            target=0.35,
+        ),
+        Figure(
+            measure="engine alone, Neo no-op, 2 workers",
+            value=seen["neo_per_second_2_workers"],
+            unit="invocations/s",
+            digits=0,
+        ),
+        Figure(
             measure="engine alone, 2 workers",
             value=seen["per_second_2_workers"],
             unit="invocations/s",

@@ -15,10 +15,12 @@ const { Run } = require('./run.js');
 const { Calls } = require('./services.js');
 const { withoutOurFrames } = require('./stack.js');
 
+const { stringify } = JSON;
 const FILE = '/function/index.js';
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
-// Realms are garbage that the collector sees late: it knows little of what hangs on them.
-const REALMS_A_COLLECTION = 50;
+// Realms are garbage that the collector may leave for long; the memory limit of a function does not wait for it.
+const MUCH_MEMORY = 64 * 1024 * 1024;
+const MUCH_MORE = 32 * 1024 * 1024;
 
 async function load(settings, host) {
   const code = fs.readFileSync(path.join(settings.root, 'index.js'), 'utf8').replace(/^#!.*/, '');
@@ -40,22 +42,17 @@ class Neo {
     // Compiled once for all realms. That it is the body of a function and no more has been seen to.
     const opening = `(function (${PARAMETERS.join(', ')}) {`;
     this.script = new vm.Script(`${opening}${code}\n})`, { filename: FILE, columnOffset: -opening.length });
+    this.environment = stringify(settings.author_environment);
     this.current = null;
-    this.made = 0;
-    this.next = this.prepare();
     this.rests = true;
+    this.prepare();
   }
 
+  // Makes the next run, after an answer.
   prepare() {
-    this.made += 1;
-    if (this.made % REALMS_A_COLLECTION === 0) collect();
+    collectIfDue();
     const calls = new Calls(this.host, this.settings.host_calls);
-    return new Run(this.script, calls, (error) => this.uncaught(error));
-  }
-
-  // After an answer, while nobody waits.
-  rest() {
-    this.next = this.prepare();
+    this.next = new Run(this.script, calls, (error) => this.uncaught(error));
   }
 
   run(request) {
@@ -63,23 +60,20 @@ class Neo {
     this.next = null;
     this.current = run;
     run.start(
-      this.texts(request),
+      this.contextOf(request),
       (text) => this.end(run, () => this.host.finish(text)),
       (error) => this.end(run, () => this.host.fail(describe(error))),
     );
   }
 
-  texts({ id, context, event, secrets }) {
-    return {
-      params: event.toString(),
-      execution: JSON.stringify({
-        id: context.execution_id || id,
-        startedAt: context.started_at || new Date().toISOString(),
-        functionId: this.settings.function_id,
-      }),
-      environment: JSON.stringify(this.settings.author_environment),
-      secrets: JSON.stringify(secrets),
+  // The data of a run's context as JSON, for the realm to make its own objects of; the event is JSON already.
+  contextOf({ id, context, event, secrets }) {
+    const execution = {
+      id: context.execution_id || id,
+      startedAt: context.started_at || new Date().toISOString(),
+      functionId: this.settings.function_id,
     };
+    return `{"params":${event},"execution":${stringify(execution)},"environment":${this.environment},"secrets":${stringify(secrets)}}`;
   }
 
   end(run, conclude) {
@@ -112,14 +106,22 @@ class Neo {
 }
 
 let collectGarbage;
+let heldBefore = 0;
 
-function collect() {
+function collectIfDue() {
+  if (memoryHeld() < Math.max(MUCH_MEMORY, heldBefore + MUCH_MORE)) return;
   if (collectGarbage === undefined) {
     v8.setFlagsFromString('--expose-gc');
     collectGarbage = vm.runInNewContext('gc');
     v8.setFlagsFromString('--no-expose-gc');
   }
   collectGarbage();
+  heldBefore = memoryHeld();
+}
+
+function memoryHeld() {
+  const { total_heap_size: heap, external_memory: external } = v8.getHeapStatistics();
+  return heap + external;
 }
 
 // What was thrown, in words. Reading it runs code of the author, which may throw again.
@@ -141,7 +143,7 @@ function read(object, key) {
 
 function stringForm(value) {
   try {
-    if (typeof value === 'object') return JSON.stringify(value) ?? Object.prototype.toString.call(value);
+    if (typeof value === 'object') return stringify(value) ?? Object.prototype.toString.call(value);
     return String(value);
   } catch {
     return Object.prototype.toString.call(value);

@@ -12,6 +12,8 @@ const samples = require('./samples.js');
 const services = require('./services.js');
 const { withoutOurFrames } = require('./stack.js');
 
+// Newer versions make a realm that asks no object of ours for each of its globals.
+const PLAIN_REALM = vm.constants?.DONT_CONTEXTIFY;
 const MOST_LINES = 1000;
 const LONGEST_LINE = 4096;
 const CLASSES = [
@@ -58,13 +60,14 @@ class Run {
     this.timers = new Map();
     this.lastTimer = 0;
     // Without a prototype: a global that is not found would be looked for in it, and it is the process's.
-    this.context = vm.createContext(vm.constants?.DONT_CONTEXTIFY ?? Object.create(null));
-    this.guest = SCRIPTS.realm.runInContext(this.context)(this.host());
+    const globals = PLAIN_REALM === undefined ? Object.create(null) : undefined;
+    this.context = vm.createContext(globals ?? PLAIN_REALM);
+    this.guest = SCRIPTS.realm.runInContext(this.context)(this.host(), globals);
     this.compiled = compiled.runInContext(this.context);
   }
 
-  start(texts, settled, failed) {
-    this.guest.start(this.compiled, texts, settled, failed);
+  start(context, settled, failed) {
+    this.guest.start(this.compiled, context, settled, failed);
   }
 
   // Nothing of the run may go on: what it still does of itself is neither logged nor waited for.

@@ -26,6 +26,7 @@ const now = Date.now;
 const clock = process.hrtime.bigint;
 const stringify = JSON.stringify;
 const parse = JSON.parse;
+const { writeSync } = fs;
 const NEWLINE = 10;
 
 let convention = null;
@@ -38,7 +39,18 @@ let header = null;
 function send(fields, body) {
   fields.n = body ? body.length : 0;
   const line = Buffer.from(stringify(fields) + '\n');
-  socket.write(body ? Buffer.concat([line, body]) : line);
+  write(body ? Buffer.concat([line, body]) : line);
+}
+
+// Nearly always the socket takes a frame at once, without the machinery of streams; it must not overtake what waits there.
+function write(bytes) {
+  let written = 0;
+  try {
+    if (socket.writableLength === 0) written = writeSync(3, bytes);
+  } catch (error) {
+    if (error.code !== 'EAGAIN') return exit(0); // nobody listens any more
+  }
+  if (written < bytes.length) socket.write(bytes.subarray(written));
 }
 
 function milliseconds(since) {
@@ -93,7 +105,6 @@ function endOf(run) {
   if (convention.rests) {
     ended.r = 1;
     resting = true;
-    setImmediate(() => convention.rest());
   } else {
     socket.ref();
   }
@@ -136,7 +147,7 @@ function writeAll(bytes) {
   let at = 0;
   while (at < bytes.length) {
     try {
-      at += fs.writeSync(3, bytes, at);
+      at += writeSync(3, bytes, at);
     } catch (error) {
       if (error.code !== 'EAGAIN') return;
     }
@@ -228,7 +239,8 @@ process.on('beforeExit', () => {
   else if (resting) {
     resting = false;
     socket.ref();
-    send({ t: 'ready' });
+    send({ t: 'ready' }); // an event that comes while the next run is prepared waits that long
+    convention.prepare();
   }
   else if (loading !== null) loading(Object.assign(new Error('the module never finished loading'), { name: 'Runtime.ImportModuleError' }));
 });
