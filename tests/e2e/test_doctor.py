@@ -102,6 +102,17 @@ def test_it_says_what_functions_get_here_topic_by_topic(tmp_path: Path) -> None:
         assert set(finding) in ({"value"}, {"value", "missing", "means", "fix"}), topic
 
 
+def test_a_version_of_node_that_is_not_there_is_told_with_what_runs_instead(tmp_path: Path) -> None:
+    code, said = doctor(tmp_path, {"TIDEMILL_NODE16": "/nowhere/node"})
+
+    assert code == 0, said
+    runtimes = read_findings(said)["runtimes"]
+    assert "node16" not in runtimes["value"]
+    assert runtimes["missing"].startswith("node16: ")
+    assert re.fullmatch(r"functions of node16 run on \d+\.\d+\.\d+", runtimes["means"])
+    assert "TIDEMILL_NODE16" in runtimes["fix"]
+
+
 def test_a_lower_rung_is_told_with_what_is_missing_what_that_means_and_the_fix(tmp_path: Path) -> None:
     code, said = doctor(tmp_path, BROKEN)
 

@@ -48,6 +48,23 @@ async def test_functions_run_on_every_rung(lower: Engine) -> None:
         assert [line.text for line in report.logs] == ["said"]
 
 
+async def test_neo_functions_run_on_every_rung_and_see_no_path_of_the_host(lower: Engine) -> None:
+    source = """let count = 0;
+    module.exports = async ({ params, log }) => {
+      log.info({ x: params.x }); count += 1; await new Promise((resolve) => setTimeout(resolve, 1));
+      if (params.bad) require('util').inspect({ [require('util').inspect.custom]() { throw new Error('seen') } });
+      return [count, Buffer.from('a').toString('hex'), typeof structuredClone];
+    };"""
+    for runtime, clone in (("node16", "undefined"), ("node18", "function")):
+        code = lower.deploy(source, runtime=runtime, convention="neo")
+        for _ in range(2):
+            report = await lower.invoke(code, {"x": 1})
+            assert report.outcome == Returned(result=f'[1,"61","{clone}"]'.encode())
+            assert [line.text for line in report.logs] == ["{ x: 1 }"]
+        stack = (await lower.error(code, {"bad": True})).stack
+        assert all("/function/index.js" in line or "<anonymous>" in line for line in stack.splitlines()[1:]), stack
+
+
 async def test_the_temporary_directory_works_on_every_rung(lower: Engine) -> None:
     source = "import tempfile, os\ndef handler(e, c):\n    with tempfile.NamedTemporaryFile('w+') as f:\n        f.write('x'); f.flush(); return [os.path.exists(f.name), os.environ['TMPDIR'] in f.name]\n"
 

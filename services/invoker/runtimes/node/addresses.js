@@ -2,15 +2,14 @@
 // Neo N3 addresses: base58 of a version byte, the script hash in reverse, and four bytes of a double SHA-256.
 // Both functions are pure and return undefined for what is not an address or not a script hash.
 
-const { createHash } = require('node:crypto');
-
 const ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 const VERSION = 0x35;
 const ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{34}$/;
 const SCRIPT_HASH = /^(?:0x)?([0-9a-fA-F]{40})$/;
 const BYTES = 25;
 
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+// Loaded when it is needed: most workers never do.
+const sha256 = (bytes) => require('node:crypto').createHash('sha256').update(bytes).digest();
 const checksum = (bytes) => sha256(sha256(bytes)).subarray(0, 4);
 
 function scriptHashOf(address) {
