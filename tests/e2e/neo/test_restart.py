@@ -41,7 +41,9 @@ def first_life(platform: Platform) -> tuple[dict[str, Any], list[dict[str, Any]]
         accepted = neo.post("/v1/functions/kept/invoke", json={"params": {"n": 3, "ms": 200_000}, "async": True})
         running = data_of(accepted)["execution"]["id"]
         path = f"/v1/functions/kept/executions/{running}"
-        eventually_sync(lambda: data_of(neo.get(path))["status"] == "running")
+        assert data_of(neo.get(path))["status"] == "running"
+        # One that waits reads "running" too, and would be run in the second life.
+        eventually_sync(lambda: "\ntidemill_invocations_in_flight 1.0\n" in neo.get("/metrics").text)
         function = data_of(neo.get("/v1/functions/kept?include_code=true"))
         ended = data_of(neo.get("/v1/functions/kept/executions"))[1:]
         return function, [details(neo, each["id"]) for each in ended], running
