@@ -50,6 +50,8 @@ ROOTS = """
       promisify: util.promisify, hostFunction: proto(util.format), hostObject: proto(proto(util.format)), crypto, constants: crypto.constants, hash: proto(crypto.createHash('md5')), key: proto(crypto.createSecretKey(Buffer.alloc(1))),
       state: proto(crypto.createHash('md5')._readableState), names: proto(crypto.getHashes()), webcrypto: crypto.webcrypto, subtle: crypto.webcrypto.subtle, assert, strict: assert.strict, failure: assert.AssertionError.prototype,
       url, parsed: proto(url.parse('http://h')), module: bytes, query, error: proto(caught(() => new URL('bad'))), range: proto(proto(caught(() => Buffer.alloc(-1)))),
+      aborted: (() => { const c = new AbortController(); c.abort(); return c.signal.reason === undefined ? {} : proto(c.signal.reason) })(),
+      heard: (() => { let event; const t = new EventTarget(); t.addEventListener('x', (e) => { event = e }); t.dispatchEvent(new Event('x')); return proto(event) })(), listeners: (() => { const t = new EventTarget(); t.addEventListener('x', () => {}); return Object.getOwnPropertySymbols(t).map((s) => t[s]).filter((v) => v instanceof Object).map(proto)[0] ?? {} })(),
       promise: proto(Emitter.once(new Emitter(), 'x')), language: proto(proto(util.format)).constructor,
     };"""
 

@@ -6,6 +6,10 @@
 // `hardenLanguage` what comes with any other object of ours. An assignment to an object that inherits from a frozen
 // one still works: see `allowOverride`.
 
+const { getOwnPropertyDescriptor, getPrototypeOf } = Object;
+const { hasOwnProperty: hasOwn } = Object.prototype;
+const { ownKeys } = Reflect;
+
 const FUNCTIONS = [function () {}, function* () {}, async function () {}, async function* () {}];
 // Named one by one: to look at other globals of Node.js loads what is behind them.
 const LANGUAGE = [
@@ -18,9 +22,10 @@ const LANGUAGE = [
 const PLAIN = ['toString', 'toLocaleString', 'valueOf'];
 
 const hardened = new Set();
-// The language's own classes, by name. Their prototypes are used everywhere: frozen, and not slowed down by accessors.
+// The language's own classes, by name. Their prototypes, and that of bytes, are used everywhere and have much in them:
+// frozen, and not slowed down by accessors.
 const language = Object.fromEntries(LANGUAGE.filter((name) => name in globalThis).map((name) => [name, globalThis[name]]));
-const itsPrototypes = new Set(Object.values(language).map((each) => each.prototype));
+const hot = new Set([...Object.values(language), Buffer].map((each) => each.prototype));
 // Properties, with their values, that are neither configurable nor frozen.
 const writable = [];
 
@@ -28,36 +33,43 @@ const writable = [];
 function begin() {
   withoutPools();
   withoutCompilers();
-  for (const name of PLAIN) allowOverride(Object.prototype, name);
-  for (const { prototype } of Object.values(language).filter(isErrorClass)) {
-    for (const name of ['name', 'message', 'toString']) allowOverride(prototype, name);
-  }
+  allowOverrides(Object.prototype, PLAIN);
+  for (const { prototype } of Object.values(language).filter(isErrorClass)) allowOverrides(prototype, ['name', 'message', 'toString']);
 }
 
 function hardenLanguage() {
   const iterators = [[].keys(), ''[Symbol.iterator](), new Map().keys(), new Set().keys(), 'a'.matchAll(/a/g)];
-  harden(...Object.values(language), ...iterators.map(Object.getPrototypeOf), ...FUNCTIONS.map(Object.getPrototypeOf));
+  harden(...Object.values(language), ...iterators.map(getPrototypeOf), ...FUNCTIONS.map(getPrototypeOf));
+}
+
+function isObject(value) {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
 function isErrorClass(value) {
-  return value === Error || Object.getPrototypeOf(value) === Error;
+  return value === Error || getPrototypeOf(value) === Error;
 }
 
 // Freezes what can be reached from some objects through properties and prototypes.
 function harden(...roots) {
-  const waiting = roots;
+  const waiting = roots.filter(isObject);
+  const follow = (value) => {
+    if (isObject(value) && !hardened.has(value)) waiting.push(value);
+  };
   while (waiting.length > 0) {
     const object = waiting.pop();
-    if (!(object instanceof Object) || hardened.has(object)) continue;
+    if (hardened.has(object)) continue;
     hardened.add(object);
-    waiting.push(Object.getPrototypeOf(object));
-    const isPrototype = Object.prototype.hasOwnProperty.call(object, 'constructor');
+    follow(getPrototypeOf(object));
+    const isPrototype = hasOwn.call(object, 'constructor');
     let keepsWritable = false;
-    for (const key of Reflect.ownKeys(object)) {
-      const { value, get, set } = Object.getOwnPropertyDescriptor(object, key);
-      waiting.push(value, get, set);
-      if (!isPrototype) withoutSetter(object, key);
-      else if (!itsPrototypes.has(object) && key !== 'constructor') keepsWritable = !allowOverride(object, key) || keepsWritable;
+    for (const key of ownKeys(object)) {
+      const property = getOwnPropertyDescriptor(object, key);
+      follow(property.value);
+      follow(property.get);
+      follow(property.set);
+      if (!isPrototype) withoutSetter(object, key, property);
+      else if (key !== 'constructor' && !hot.has(object)) keepsWritable = !allowOverride(object, key, property) || keepsWritable;
     }
     if (keepsWritable) Object.preventExtensions(object);
     else if (!ArrayBuffer.isView(object)) Object.freeze(object);
@@ -70,11 +82,11 @@ function hardenBehind(...samples) {
   const waiting = samples;
   while (waiting.length > 0) {
     const object = waiting.pop();
-    if (!(object instanceof Object) || seen.has(object) || hardened.has(object)) continue;
+    if (!isObject(object) || seen.has(object) || hardened.has(object)) continue;
     seen.add(object);
-    harden(Object.getPrototypeOf(object));
+    harden(getPrototypeOf(object));
     if (object instanceof Map) waiting.push(...object.values());
-    for (const key of Reflect.ownKeys(object)) waiting.push(Object.getOwnPropertyDescriptor(object, key).value);
+    for (const key of ownKeys(object)) waiting.push(getOwnPropertyDescriptor(object, key).value);
   }
 }
 
@@ -84,15 +96,13 @@ function restore() {
 }
 
 // A setter of a class or module, like `EventEmitter.defaultMaxListeners`, sets what all runs share.
-function withoutSetter(object, key) {
-  const { get, set, configurable } = Object.getOwnPropertyDescriptor(object, key);
+function withoutSetter(object, key, { get, set, configurable }) {
   if (set !== undefined && configurable) Object.defineProperty(object, key, { get, set: undefined });
 }
 
 // A frozen property of a prototype would refuse `instance.toString = ...` too. As an accessor it makes the instance's own.
 // False if the property cannot be made one, and so must stay writable.
-function allowOverride(prototype, key) {
-  const { value, writable: isWritable, configurable } = Object.getOwnPropertyDescriptor(prototype, key) ?? {};
+function allowOverride(prototype, key, { value, writable: isWritable, configurable }) {
   if (!isWritable) return true;
   if (!configurable) {
     writable.push([prototype, key, value]);
@@ -108,6 +118,10 @@ function allowOverride(prototype, key) {
   return true;
 }
 
+function allowOverrides(prototype, keys) {
+  for (const key of keys) if (hasOwn.call(prototype, key)) allowOverride(prototype, key, getOwnPropertyDescriptor(prototype, key));
+}
+
 // Memory of one run must not be seen by another: small buffers are parts of a shared one, new ones are not cleared.
 function withoutPools() {
   Buffer.poolSize = 0;
@@ -119,7 +133,7 @@ function withoutPools() {
 // `URL.constructor('return process')` would compile code in the realm of the process.
 function withoutCompilers() {
   for (const each of FUNCTIONS) {
-    const prototype = Object.getPrototypeOf(each);
+    const prototype = getPrototypeOf(each);
     const { name } = prototype.constructor;
     const refuse = { [name]: function () { throw new EvalError('Code generation from strings disallowed for this context'); } }[name];
     Object.defineProperty(refuse, 'prototype', { value: prototype });

@@ -93,7 +93,7 @@ function inside(host, globals = globalThis) {
   const classes = create(null);
   function classOf(name) {
     if (classes[name] !== undefined) return classes[name];
-    const theirs = shared().classes[name];
+    const theirs = shared().lend(name);
     const made = name === 'Buffer' ? theirs : { [name]: class extends theirs {} }[name];
     if (made !== theirs) recognise(made, theirs);
     if (name === 'AbortSignal' && made.timeout !== undefined) put(made, 'timeout', abortAfter);

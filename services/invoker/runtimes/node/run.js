@@ -16,9 +16,11 @@ const { withoutOurFrames } = require('./stack.js');
 const PLAIN_REALM = vm.constants?.DONT_CONTEXTIFY;
 const MOST_LINES = 1000;
 const LONGEST_LINE = 4096;
-const CLASSES = [
-  'Buffer', 'URL', 'URLSearchParams', 'TextEncoder', 'TextDecoder', 'AbortController', 'AbortSignal', 'Event', 'EventTarget', 'DOMException',
-].filter((name) => globalThis[name] !== undefined);
+// The classes that are lent; those that come with another of their group are frozen with it.
+const GROUPS = [
+  ['Buffer'], ['URL', 'URLSearchParams'], ['TextEncoder'], ['TextDecoder'], ['AbortController', 'AbortSignal', 'Event', 'EventTarget', 'DOMException'],
+].map((names) => names.filter((name) => globalThis[name] !== undefined));
+const CLASSES = GROUPS.flat();
 
 const script = (file, text) => new vm.Script(text, { filename: `/runtime/${file}` });
 const SCRIPTS = { realm: script('realm.js', realm.INSIDE), services: script('services.js', services.INSIDE), clone: script('clone.js', clone.INSIDE) };
@@ -33,22 +35,34 @@ function begin(...roots) {
   hardening.harden(...roots);
 }
 
-// What authors may get of the process, frozen when one first asks for any of it.
+// What authors may get of the process: each class and module is frozen when one first asks for it.
 function open() {
   if (opened !== undefined) return opened;
-  const classes = Object.fromEntries(CLASSES.map((name) => [name, globalThis[name]]));
-  begin(util.inspect, ...Object.values(classes));
+  begin();
   hardening.hardenLanguage();
-  hardening.hardenBehind(...samples.classes());
-  opened = { classes, language: hardening.language, harden: (value) => (hardening.harden(value), value), load };
+  opened = { language: hardening.language, harden: (value) => (hardening.harden(value), value), lend, load };
   return opened;
+}
+
+const frozen = new Set();
+
+function lend(name) {
+  const group = GROUPS.find((names) => names.includes(name));
+  freezeOnce(name, group.map((each) => globalThis[each]), () => group.flatMap((each) => samples.classes[each]?.() ?? []));
+  return globalThis[name];
 }
 
 function load(name) {
   const module = require(`node:${name}`);
-  hardening.harden(module);
-  hardening.hardenBehind(...(samples.modules[name]?.(module) ?? []));
+  freezeOnce(`node:${name}`, [module], () => samples.modules[name]?.(module) ?? []);
   return module;
+}
+
+function freezeOnce(name, roots, sample) {
+  if (frozen.has(name)) return;
+  frozen.add(name);
+  hardening.harden(...roots);
+  hardening.hardenBehind(...sample());
 }
 
 class Run {
