@@ -257,7 +257,7 @@ class EngineSettings:
     freeze_idle: bool = setting(
         "FREEZE_IDLE",
         switch,
-        default="yes",
+        default="no",
         doc="Stop a worker's processes between calls, as AWS Lambda does; `no` lets background work go on.",
     )
     max_timeout_s: int = setting(
