@@ -7,7 +7,7 @@ A test compares the two, so that the page cannot say anything else than what the
 from pathlib import Path
 
 from services.invoker.sandbox.states import TRANSITIONS
-from shared.domain.states import DEPLOYMENT, EXECUTION, FUNCTION, Table, terminal
+from shared.domain.states import DEPLOYMENT, EXECUTION, FUNCTION, TASK, Table, terminal
 
 PAGE = Path(__file__).parents[1] / "docs" / "states.md"
 
@@ -30,6 +30,15 @@ _MACHINES: tuple[tuple[str, str, str, Table], ...] = (
             "given up). `interrupted`: its lease ran out or its invoker fell silent; it is never started again."
         ),
         EXECUTION,
+    ),
+    (
+        "Task",
+        "new",
+        (
+            "One planned run, in the words of the Extra Horizon dialect. `retried`: it failed and a new task takes its "
+            "place. `interrupted`: as with executions."
+        ),
+        TASK,
     ),
     (
         "Function",

@@ -1,9 +1,10 @@
 """
 Records over RabbitMQ: sent in batches, kept until confirmed; consumed in batches, kept until persisted.
 
-Sending: a few senders take what has gathered while the last batches were on their way, so batches grow with the
-load and nobody waits for a timer. What is not confirmed goes back to the front of the buffer and out again on the next
-connection: at least once, and the logger is idempotent by record id.
+Sending: one sender at a time lets records gather for ``GATHER_S`` while the others have their batches on the way. Each
+AMQP message of records costs the broker about as much as a call does, and nobody waits for a record. What is not
+confirmed goes back to the front of the buffer and out again on the next connection: at least once, and the logger is
+idempotent by record id.
 
 Consuming: messages are gathered up to a number of records or a time, handed over, and acknowledged when the
 handler has returned. A handler that fails gets the same records again after a pause.
@@ -34,6 +35,7 @@ from shared.process.supervise import Supervisor
 
 SENDERS: Final = 4
 MAX_RECORDS: Final = 256
+GATHER_S: Final = 0.02
 PREFETCH: Final = 64
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ class RecordSender:
 
     def __init__(self, link: Link, buffer: RecordBuffer[bytes]) -> None:
         self._link, self._buffer = link, buffer
+        self._gathering = asyncio.Lock()
 
     def start(self, tasks: Supervisor) -> None:
         """Begin to send what is recorded."""
@@ -67,10 +70,7 @@ class RecordSender:
     async def _send_all(self) -> None:
         failures = 0
         while True:
-            await self._buffer.filled()
-            taken = self._buffer.take(MAX_RECORDS, MAX_BATCH_BYTES)
-            if not taken:
-                continue
+            taken = await self._gather()
             try:
                 await self._send(taken)
             except UnavailableError as error:
@@ -84,6 +84,13 @@ class RecordSender:
             else:
                 failures = 0
                 self._buffer.done(taken)
+
+    async def _gather(self) -> list[Held[bytes]]:
+        async with self._gathering:
+            await self._buffer.filled()
+            if self._buffer.waiting < MAX_RECORDS:
+                await asyncio.sleep(GATHER_S)
+            return self._buffer.take(MAX_RECORDS, MAX_BATCH_BYTES)
 
     async def _send(self, taken: Sequence[Held[bytes]]) -> None:
         await confirmed(

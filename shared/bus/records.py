@@ -49,6 +49,11 @@ class RecordBuffer(Generic[Item]):
         """How many are held: waiting, or taken and not yet done."""
         return self._count
 
+    @property
+    def waiting(self) -> int:
+        """How many are held and not taken."""
+        return len(self._waiting)
+
     def add(self, item: Item, size: int) -> None:
         """Keep a record of about ``size`` bytes, or drop and count it."""
         if self._count >= self._max_count or (self._bytes + size > self._max_bytes and self._count):

@@ -24,6 +24,17 @@ EXECUTION: Table = {
 claim whose answer was lost. ``released``: its holder found no worker for it; the event reached none.
 """
 
+TASK: Table = {
+    ("new", "claimed"): "inProgress",
+    ("new", "cancelled"): "canceled",
+    ("inProgress", "returned"): "complete",
+    ("inProgress", "failed"): "failed",
+    ("inProgress", "retried"): "retried",
+    ("inProgress", "interrupted"): "failed",
+    ("inProgress", "released"): "new",
+}
+"""Tasks in their published words. ``retried``: it failed and a new task takes its place. ``released``: as above."""
+
 FUNCTION: Table = {
     ("creating", "deployed"): "active",
     ("creating", "deployment_failed"): "failed",

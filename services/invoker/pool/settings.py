@@ -58,7 +58,7 @@ class EngineSettings:
     patience_s: float = 0.01
     """How long a call waits for a busy worker of its function before another worker is added."""
     idle_s: float = 300.0
-    freeze_idle: bool = True
+    freeze_idle: bool = False
     """Stop the processes of a worker between calls, as AWS Lambda does."""
     start_timeout_s: float = 15.0
     """How long a sandbox may take to say hello."""

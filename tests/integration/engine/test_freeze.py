@@ -33,7 +33,7 @@ exports.handler = async () => {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def engine(engine_directory: Path) -> AsyncIterator[Engine]:
-    async with running_engine(engine_directory, stem_cells_node=1, stem_cells_python=1) as running:
+    async with running_engine(engine_directory, stem_cells_node=1, stem_cells_python=1, freeze_idle=True) as running:
         yield running
 
 
@@ -99,7 +99,7 @@ async def test_a_stopped_worker_that_is_killed_costs_nobody_a_call(engine: Engin
 
 
 async def test_a_stopped_worker_is_ended_with_all_its_processes(engine_directory: Path) -> None:
-    async with running_engine(engine_directory, stem_cells_node=0, idle_s=1.5) as engine:
+    async with running_engine(engine_directory, stem_cells_node=0, freeze_idle=True, idle_s=1.5) as engine:
         code = engine.deploy(BUSY)
         await engine.invoke(code)
         await frozen(engine, code.version_id)
@@ -110,7 +110,9 @@ async def test_a_stopped_worker_is_ended_with_all_its_processes(engine_directory
 
 
 async def test_without_namespaces_a_stopped_worker_goes_with_all_its_processes(engine_directory: Path) -> None:
-    async with running_engine(engine_directory, stem_cells_node=0, levels=(SandboxLevel.LANDLOCK,)) as engine:
+    async with running_engine(
+        engine_directory, stem_cells_node=0, freeze_idle=True, levels=(SandboxLevel.LANDLOCK,)
+    ) as engine:
         code = engine.deploy(BUSY)
         await engine.invoke(code)
         await frozen(engine, code.version_id)

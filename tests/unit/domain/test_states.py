@@ -7,6 +7,7 @@ from shared.domain.states import (
     DEPLOYMENT,
     EXECUTION,
     FUNCTION,
+    TASK,
     IllegalTransitionError,
     Table,
     advance,
@@ -14,8 +15,8 @@ from shared.domain.states import (
     terminal,
 )
 
-TABLES = {"EXECUTION": EXECUTION, "FUNCTION": FUNCTION, "DEPLOYMENT": DEPLOYMENT}
-FIRST = {"EXECUTION": "queued", "FUNCTION": "creating", "DEPLOYMENT": "pending"}
+TABLES = {"EXECUTION": EXECUTION, "FUNCTION": FUNCTION, "DEPLOYMENT": DEPLOYMENT, "TASK": TASK}
+FIRST = {"EXECUTION": "queued", "FUNCTION": "creating", "DEPLOYMENT": "pending", "TASK": "new"}
 
 
 def all_states(table: Table) -> list[str]:
