@@ -3,8 +3,8 @@ Who may do what: the one place that knows every permission name.
 
 An API key carries the four names of contracts/neo.md section 2; a user carries the names of
 contracts/extrahorizon.md section 7, some of which may be narrowed to one function by ``:<function name>``.
-An API function is also opened by its own permission mode: ``public`` to anybody, ``allUsers`` to any
-authenticated user.
+Calling an API function and direct execution are also opened by the function's permission mode: ``public`` to
+anybody, ``allUsers`` to any authenticated user.
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,17 @@ _KEY: Mapping[Action, str] = {
     Action.DELETE_FUNCTION: "admin",
     Action.INVOKE_FUNCTION: "execute",
     Action.CALL_API_FUNCTION: "execute",
+    Action.EXECUTE_FUNCTION: "execute",
     Action.READ_EXECUTIONS: "read",
     Action.READ_API_REQUESTS: "read",
     Action.READ_API_REQUEST_LOGS: "read",
+    Action.READ_TASKS: "read",
+    Action.CREATE_TASK: "execute",
+    Action.CANCEL_TASK: "execute",
+    Action.READ_TASK_LOGS: "read",
+    Action.READ_SCHEDULES: "read",
+    Action.CREATE_SCHEDULE: "write",
+    Action.DELETE_SCHEDULE: "write",
     Action.READ_SECRETS: "read",
     Action.WRITE_SECRETS: "write",
     Action.DELETE_SECRET: "admin",
@@ -40,16 +48,24 @@ _USER: Mapping[Action, str] = {
     Action.DELETE_FUNCTION: "DELETE_TASK_FUNCTION",
     Action.INVOKE_FUNCTION: "EXECUTE_TASK_FUNCTION",
     Action.CALL_API_FUNCTION: "EXECUTE_API_FUNCTION",
+    Action.EXECUTE_FUNCTION: "EXECUTE_TASK_FUNCTION",
     Action.READ_EXECUTIONS: "VIEW_TASKS",
     Action.READ_API_REQUESTS: "VIEW_API_FUNCTION_REQUESTS",
     Action.READ_API_REQUEST_LOGS: "VIEW_API_FUNCTION_REQUEST_LOGS",
+    Action.READ_TASKS: "VIEW_TASKS",
+    Action.CREATE_TASK: "CREATE_TASKS",
+    Action.CANCEL_TASK: "CANCEL_TASKS",
+    Action.READ_TASK_LOGS: "VIEW_TASK_LOGS",
+    Action.READ_SCHEDULES: "VIEW_TASK_SCHEDULES",
+    Action.CREATE_SCHEDULE: "CREATE_TASK_SCHEDULE",
+    Action.DELETE_SCHEDULE: "DELETE_TASK_SCHEDULE",
 }
 
 # What a user has no permission for, by whatever name: these actions are done with an API key.
 _KEYS_ALONE = "an API key"
 
-_PER_FUNCTION = frozenset({Action.INVOKE_FUNCTION, Action.CALL_API_FUNCTION})
-_BY_MODE = frozenset({Action.CALL_API_FUNCTION})
+_BY_MODE = frozenset({Action.CALL_API_FUNCTION, Action.EXECUTE_FUNCTION})
+_PER_FUNCTION = frozenset({Action.INVOKE_FUNCTION, *_BY_MODE})
 
 
 def authorize(identity: Identity | None, action: Action, function: Function | None = None) -> None:

@@ -26,9 +26,17 @@ KEY_NEEDS = {
     Action.DELETE_FUNCTION: "admin",
     Action.INVOKE_FUNCTION: "execute",
     Action.CALL_API_FUNCTION: "execute",
+    Action.EXECUTE_FUNCTION: "execute",
     Action.READ_EXECUTIONS: "read",
     Action.READ_API_REQUESTS: "read",
     Action.READ_API_REQUEST_LOGS: "read",
+    Action.READ_TASKS: "read",
+    Action.CREATE_TASK: "execute",
+    Action.CANCEL_TASK: "execute",
+    Action.READ_TASK_LOGS: "read",
+    Action.READ_SCHEDULES: "read",
+    Action.CREATE_SCHEDULE: "write",
+    Action.DELETE_SCHEDULE: "write",
     Action.READ_SECRETS: "read",
     Action.WRITE_SECRETS: "write",
     Action.DELETE_SECRET: "admin",
@@ -43,10 +51,19 @@ USER_NEEDS = {
     Action.DELETE_FUNCTION: "DELETE_TASK_FUNCTION",
     Action.INVOKE_FUNCTION: "EXECUTE_TASK_FUNCTION",
     Action.CALL_API_FUNCTION: "EXECUTE_API_FUNCTION",
+    Action.EXECUTE_FUNCTION: "EXECUTE_TASK_FUNCTION",
     Action.READ_EXECUTIONS: "VIEW_TASKS",
     Action.READ_API_REQUESTS: "VIEW_API_FUNCTION_REQUESTS",
     Action.READ_API_REQUEST_LOGS: "VIEW_API_FUNCTION_REQUEST_LOGS",
+    Action.READ_TASKS: "VIEW_TASKS",
+    Action.CREATE_TASK: "CREATE_TASKS",
+    Action.CANCEL_TASK: "CANCEL_TASKS",
+    Action.READ_TASK_LOGS: "VIEW_TASK_LOGS",
+    Action.READ_SCHEDULES: "VIEW_TASK_SCHEDULES",
+    Action.CREATE_SCHEDULE: "CREATE_TASK_SCHEDULE",
+    Action.DELETE_SCHEDULE: "DELETE_TASK_SCHEDULE",
 }
+BY_MODE = {Action.CALL_API_FUNCTION, Action.EXECUTE_FUNCTION}
 
 
 def key(*permissions: str) -> Identity:
@@ -131,29 +148,27 @@ def test_what_is_missing_is_named(action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_without_identity_only_a_public_api_function_is_open(action: Action) -> None:
+def test_without_identity_only_a_public_function_is_open(action: Action) -> None:
     for mode in PermissionMode:
-        if action is Action.CALL_API_FUNCTION and mode is PermissionMode.PUBLIC:
+        if action in BY_MODE and mode is PermissionMode.PUBLIC:
             authorize(None, action, function(mode))
         else:
             with pytest.raises(UnauthenticatedError):
                 authorize(None, action, function(mode))
 
 
-@pytest.mark.parametrize("action", [Action.CALL_API_FUNCTION, Action.INVOKE_FUNCTION])
+@pytest.mark.parametrize("action", sorted({Action.INVOKE_FUNCTION, *BY_MODE}))
 def test_a_permission_may_be_narrowed_to_one_function(action: Action) -> None:
     assert allowed(user(f"{USER_NEEDS[action]}:greet"), action, function())
     assert not allowed(user(f"{USER_NEEDS[action]}:greeter"), action, function())
-    other = {Action.CALL_API_FUNCTION: Action.INVOKE_FUNCTION, Action.INVOKE_FUNCTION: Action.CALL_API_FUNCTION}
-    assert not allowed(user(f"{USER_NEEDS[other[action]]}:greet"), action, function())
+    other = {"EXECUTE_API_FUNCTION": "EXECUTE_TASK_FUNCTION", "EXECUTE_TASK_FUNCTION": "EXECUTE_API_FUNCTION"}
+    assert not allowed(user(f"{other[USER_NEEDS[action]]}:greet"), action, function())
 
 
 def test_a_permission_for_one_function_does_not_open_management() -> None:
     assert not allowed(user("DELETE_TASK_FUNCTION:greet"), Action.DELETE_FUNCTION, function())
 
 
-def test_all_users_opens_an_api_function_to_any_user_and_nothing_else() -> None:
-    open_to_users = function(PermissionMode.ALL_USERS)
-
-    assert allowed(user(), Action.CALL_API_FUNCTION, open_to_users)
-    assert not allowed(user(), Action.INVOKE_FUNCTION, open_to_users)
+@pytest.mark.parametrize("action", Action)
+def test_all_users_opens_calls_and_direct_execution_to_any_user_and_nothing_else(action: Action) -> None:
+    assert allowed(user(), action, function(PermissionMode.ALL_USERS)) is (action in BY_MODE)
