@@ -10,6 +10,8 @@ from shared.domain.outcome import Failure
 
 RETRY_PAUSES_S: Final[Sequence[float]] = (2.0, 5.0, 10.0)
 """How long after its failure a task is tried again, the first time, the second and the third."""
+LONGEST_INTERVAL_S: Final = 100 * 366 * 86_400
+"""The longest interval of a schedule: the moments it leads to must be moments a calendar has."""
 
 
 class TaskStatus(StrEnum):
