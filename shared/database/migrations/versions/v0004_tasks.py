@@ -1,8 +1,6 @@
 """Tasks and schedules."""
 
-from pathlib import Path
-
-from alembic import op
+from shared.database.migrations.statements import execute_beside
 
 revision = "0004"
 down_revision = "0003"
@@ -11,7 +9,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    connection = op.get_bind()
-    for statement in Path(__file__).with_suffix(".sql").read_text("utf-8").split(";\n"):
-        if statement.strip():
-            connection.exec_driver_sql(statement)
+    execute_beside(__file__)
