@@ -31,6 +31,7 @@ from services.api.platform import Platform
 from services.api.routing import Router
 from services.api.server import Server
 from services.api.settings import limits
+from services.api.task_notices import TaskNotices
 from services.ports import Ports
 from services.signing import REFRESH_S, ServiceKey
 from shared.database import accounts, executions
@@ -103,6 +104,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
 async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack: AsyncExitStack) -> Platform:
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
     stack.push_async_callback(accept.close)
+    task_notices = TaskNotices(ports.bus)
+    stack.callback(task_notices.close)
     return Platform(
         db=ports.db,
         bus=ports.bus,
@@ -117,6 +120,7 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         addresses=Addresses(settings.rate_limit.trusted_proxies),
         accept=accept,
         dispatcher=Dispatcher(ports.db, ports.bus),
+        task_notices=task_notices,
         limits=limits(settings),
         default_environment_id=(await accounts.default_environment(ports.db)).id,
     )

@@ -14,6 +14,7 @@ from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
+from services.api.task_notices import TaskNotices
 from shared.bus.bus import Bus
 from shared.crypto.envelope import Envelope
 from shared.database.executions import AcceptedExecution, NewExecution
@@ -66,5 +67,6 @@ class Platform:
     addresses: Addresses
     accept: GroupCommit[NewExecution, AcceptedExecution]
     dispatcher: Dispatcher
+    task_notices: TaskNotices
     limits: Limits
     default_environment_id: str

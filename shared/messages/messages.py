@@ -61,7 +61,8 @@ class InvocationReply:
     The answer to ``InvokeFunction``: exactly one of ``error``, ``failure`` or success.
 
     ``payload`` is the result's JSON text, or the body when ``answer`` is given. ``duration_ms`` runs from
-    the start of user code to its end.
+    the start of user code to its end. ``log_lines`` counts the lines of the run that are kept, for who keeps its
+    record.
     """
 
     TYPE: ClassVar[str] = "function.invoked"
@@ -77,6 +78,8 @@ class InvocationReply:
     duration_ms: float = 0.0
     cold_start: bool = False
     payload: bytes = b""
+    log_lines: int = 0
+    dropped_log_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +151,14 @@ class CredentialRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TasksWaiting:
+    """Tasks or schedules were kept that are due, or will be very soon. Invokers look at once."""
+
+    TYPE: ClassVar[str] = "tasks.waiting"
+    VERSION: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFinished:
     """
     A synchronous run ended: its whole record, with its log lines.
@@ -201,7 +212,7 @@ class ApiRequestFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLinesWritten:
-    """Log lines of an accepted execution (its row is settled by the invoker itself)."""
+    """Log lines of a run whose row is settled by whoever holds its lease: an accepted execution, a task."""
 
     TYPE: ClassVar[str] = "log.written"
     VERSION: ClassVar[int] = 1
@@ -229,7 +240,7 @@ class SecretsAsked:
 Command = InvokeFunction | RunExecution | DeployFunction
 Work = RunExecution | DeployFunction
 """Commands that are kept until they are done."""
-Notice = FunctionChanged | DeploymentFinished | CredentialRevoked
+Notice = FunctionChanged | DeploymentFinished | CredentialRevoked | TasksWaiting
 """Events every replica hears."""
 Record = ExecutionFinished | ApiRequestFinished | LogLinesWritten | SecretsAsked
 """Events the logger persists."""
@@ -243,6 +254,7 @@ MESSAGES: tuple[type[Message], ...] = (
     FunctionChanged,
     DeploymentFinished,
     CredentialRevoked,
+    TasksWaiting,
     ExecutionFinished,
     ApiRequestFinished,
     LogLinesWritten,

@@ -29,6 +29,7 @@ from shared.messages.messages import (
     Message,
     RunExecution,
     SecretsAsked,
+    TasksWaiting,
 )
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
@@ -69,6 +70,8 @@ SAMPLES: tuple[Message, ...] = (
         duration_ms=98.5,
         cold_start=True,
         payload=b"\x89PNG\r\n",
+        log_lines=2,
+        dropped_log_lines=1,
     ),
     RunExecution(execution_id=_ID, function_id=_FUNCTION, revision=7),
     DeployFunction(deployment_id=_ID, function_id=_FUNCTION),
@@ -77,6 +80,7 @@ SAMPLES: tuple[Message, ...] = (
     ),
     DeploymentFinished(deployment_id=_ID, function_id=_FUNCTION, error=_ERROR),
     CredentialRevoked(credential_sha256="ab" * 32),
+    TasksWaiting(),
     ExecutionFinished(
         execution_id=_ID,
         function_id=_FUNCTION,

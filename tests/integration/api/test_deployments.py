@@ -19,6 +19,7 @@ from services.api.operations.create_function import NewFunction, Upload, create_
 from services.api.operations.read_functions import get_function
 from services.api.operations.update_function import FunctionPatch, update_function
 from services.api.platform import Limits, Platform
+from services.api.task_notices import TaskNotices
 from services.ports import Ports
 from services.signing import ServiceKey
 from shared.bus.bus import Delivery
@@ -61,6 +62,7 @@ async def ports(database_url: str) -> AsyncIterator[Ports]:
 async def platform(ports: Ports) -> AsyncIterator[Platform]:
     """A platform whose callers wait half a second for a deployment."""
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
+    task_notices = TaskNotices(ports.bus)
     yield Platform(
         db=ports.db,
         bus=ports.bus,
@@ -75,10 +77,12 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         addresses=Addresses(),
         accept=accept,
         dispatcher=Dispatcher(ports.db, ports.bus),
+        task_notices=task_notices,
         limits=Limits(deployment_s=0.5),
         default_environment_id="",
     )
     await accept.close()
+    task_notices.close()
 
 
 @pytest.fixture

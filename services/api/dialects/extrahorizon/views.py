@@ -14,16 +14,12 @@ from services.api.operations.missing_lines import MissingLines
 from shared.database.access import RoleRow, UserRow
 from shared.domain.execution import ApiRequest
 from shared.domain.function import Function
+from shared.domain.moments import iso
 from shared.domain.outcome import Failure, LogLine
 
 View = dict[str, Any]
 
 _MILLISECONDS = 1000
-
-
-def iso(moment: datetime) -> str:
-    """Return ``2024-05-01T10:00:00.000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def page(data: Sequence[View], *, offset: int, limit: int, total: int | None) -> View:

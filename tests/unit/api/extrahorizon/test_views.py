@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.api.dialects.extrahorizon.views import iso, page, selected
+from services.api.dialects.extrahorizon.views import page, selected
+from shared.domain.moments import iso
 
 VIEW = {"id": "1", "error": {"type": "runtime", "name": "X"}, "method": "GET"}
 
