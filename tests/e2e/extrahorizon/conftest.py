@@ -35,6 +35,6 @@ def programs(platform: Platform, add_member: AddMember) -> Programs:
             "EMAIL": EMAIL,
             "PASSWORD": PASSWORD,
             "NOBODY_EMAIL": add_member(),
-            "NOBODY_PASSWORD": MEMBER_PASSWORD,
+            "MEMBER_PASSWORD": MEMBER_PASSWORD,
         }
     )

@@ -4,7 +4,7 @@ const zlib = require('node:zlib');
 const { createOAuth2Client } = require('@extrahorizon/javascript-sdk');
 
 const { TIDEMILL: host, CLIENT_ID: clientId, EMAIL: username, PASSWORD: password } = process.env;
-const { NOBODY_EMAIL: nobodyEmail, NOBODY_PASSWORD: nobodyPassword } = process.env;
+const { NOBODY_EMAIL: nobodyEmail, MEMBER_PASSWORD: memberPassword } = process.env;
 
 let last = 0;
 // A name no other program and no other run of this one uses.
@@ -25,12 +25,15 @@ async function administrator() {
   return exh;
 }
 
-// A client of a user who has no permission at all.
-async function nobody() {
+// A client of a user that the tests have added.
+async function member(email) {
   const exh = anonymous();
-  await exh.auth.authenticate({ username: nobodyEmail, password: nobodyPassword });
+  await exh.auth.authenticate({ username: email, password: memberPassword });
   return exh;
 }
+
+// A client of a user who has no permission at all.
+const nobody = () => member(nobodyEmail);
 
 // A request by hand: with the access token given, or with none.
 function http(method, path, { token, headers, ...rest } = {}) {
@@ -109,6 +112,6 @@ async function eventually(ask, withinMs = 10000) {
 }
 
 module.exports = {
-  host, clientId, username, password, nobodyEmail, nobodyPassword,
-  administrator, anonymous, eventually, functionOf, http, made, mode, nobody, refused, unique, zipped,
+  host, clientId, username, password, nobodyEmail, memberPassword,
+  administrator, anonymous, eventually, functionOf, http, made, member, mode, nobody, refused, unique, zipped,
 };
