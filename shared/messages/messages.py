@@ -151,6 +151,21 @@ class CredentialRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionsChanged:
+    """
+    What users may do has changed, or they are gone. Caches drop the identities they hold of them.
+
+    Without ``user_ids`` it is about every user of the account.
+    """
+
+    TYPE: ClassVar[str] = "permissions.changed"
+    VERSION: ClassVar[int] = 1
+
+    account_id: str
+    user_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TasksWaiting:
     """Tasks or schedules were kept that are due, or will be very soon. Invokers look at once."""
 
@@ -240,7 +255,7 @@ class SecretsAsked:
 Command = InvokeFunction | RunExecution | DeployFunction
 Work = RunExecution | DeployFunction
 """Commands that are kept until they are done."""
-Notice = FunctionChanged | DeploymentFinished | CredentialRevoked | TasksWaiting
+Notice = FunctionChanged | DeploymentFinished | CredentialRevoked | PermissionsChanged | TasksWaiting
 """Events every replica hears."""
 Record = ExecutionFinished | ApiRequestFinished | LogLinesWritten | SecretsAsked
 """Events the logger persists."""
@@ -254,6 +269,7 @@ MESSAGES: tuple[type[Message], ...] = (
     FunctionChanged,
     DeploymentFinished,
     CredentialRevoked,
+    PermissionsChanged,
     TasksWaiting,
     ExecutionFinished,
     ApiRequestFinished,

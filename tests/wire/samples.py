@@ -26,6 +26,7 @@ from shared.messages.messages import (
     InvocationReply,
     InvokeFunction,
     LogLinesWritten,
+    PermissionsChanged,
     Message,
     RunExecution,
     SecretsAsked,
@@ -80,6 +81,7 @@ SAMPLES: tuple[Message, ...] = (
     ),
     DeploymentFinished(deployment_id=_ID, function_id=_FUNCTION, error=_ERROR),
     CredentialRevoked(credential_sha256="ab" * 32),
+    PermissionsChanged(account_id="1" * 24, user_ids=("2" * 24, "3" * 24)),
     TasksWaiting(),
     ExecutionFinished(
         execution_id=_ID,
