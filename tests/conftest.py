@@ -15,6 +15,18 @@ settings.register_profile("tidemill", deadline=None, suppress_health_check=[Heal
 settings.load_profile("tidemill")
 
 
+ALONE = {"tests/integration/engine/test_network.py": "network", "tests/e2e/test_network.py": "network"}
+"""Files that may not run beside each other, by what they share."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process when there are several: they share what the file has started."""
+    for item in items:
+        path = item.path.relative_to(item.config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group(ALONE.get(path, path)))
+
+
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """The session's RabbitMQ."""

@@ -72,7 +72,9 @@ async def test_a_fresh_key_is_put_before_those_of_the_file_which_still_open(tmp_
     assert path.read_text() == kept + "damaged\n"
 
 
-@pytest.mark.parametrize(("content", "mode"), [("not 32 bytes", 0o600), (new_master_key(), 0o644)])
+@pytest.mark.parametrize(
+    ("content", "mode"), [("not 32 bytes", 0o600), (new_master_key(), 0o644)], ids=["damaged", "exposed"]
+)
 async def test_a_damaged_or_exposed_key_file_is_not_used(tmp_path: Path, content: str, mode: int) -> None:
     path = tmp_path / "master.key"
     path.write_text(content)

@@ -181,6 +181,7 @@ def test_master_keys_are_read_in_each_way_they_are_written() -> None:
         f"{OLD.hex()},{base64.b64encode(OLD).decode()}",
         "zz" * 32,
     ],
+    ids=["empty", "password", "zeros", "33 bytes", "empty second", "one key twice", "no hex"],
 )
 def test_what_is_no_master_key_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:

@@ -17,7 +17,7 @@ def test_a_master_key_is_not_shown() -> None:
     assert settings.shown()["TIDEMILL_MASTER_KEY"] == "***"
 
 
-@pytest.mark.parametrize("key", ["short", f"{new_master_key()},short"])
+@pytest.mark.parametrize("key", ["short", f"{new_master_key()},short"], ids=["short", "one good, one short"])
 def test_a_bad_master_key_is_told_at_once_and_not_shown(key: str) -> None:
     with pytest.raises(SettingsError, match="TIDEMILL_MASTER_KEY=\\*\\*\\*: expected 32 random bytes") as caught:
         load_settings({"TIDEMILL_MASTER_KEY": key})
