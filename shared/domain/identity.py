@@ -29,6 +29,17 @@ class Action(StrEnum):
     WRITE_SECRETS = "secrets.write"
     DELETE_SECRET = "secrets.delete"  # noqa: S105 - the name of an action
     MANAGE_KEYS = "api_keys.manage"
+    READ_USERS = "users.read"
+    UPDATE_USER = "users.update"
+    DELETE_USER = "users.delete"
+    READ_ROLES = "roles.read"
+    CREATE_ROLE = "roles.create"
+    UPDATE_ROLE = "roles.update"
+    DELETE_ROLES = "roles.delete"
+    ADD_ROLE_PERMISSIONS = "roles.add_permissions"
+    REMOVE_ROLE_PERMISSIONS = "roles.remove_permissions"
+    GIVE_ROLES = "roles.give"
+    TAKE_ROLES = "roles.take"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,17 @@ KEY_NEEDS = {
     Action.WRITE_SECRETS: "write",
     Action.DELETE_SECRET: "admin",
     Action.MANAGE_KEYS: "admin",
+    Action.READ_USERS: "admin",
+    Action.UPDATE_USER: "admin",
+    Action.DELETE_USER: "admin",
+    Action.READ_ROLES: "admin",
+    Action.CREATE_ROLE: "admin",
+    Action.UPDATE_ROLE: "admin",
+    Action.DELETE_ROLES: "admin",
+    Action.ADD_ROLE_PERMISSIONS: "admin",
+    Action.REMOVE_ROLE_PERMISSIONS: "admin",
+    Action.GIVE_ROLES: "admin",
+    Action.TAKE_ROLES: "admin",
 }
 FOR_KEYS_ALONE = {Action.READ_SECRETS, Action.WRITE_SECRETS, Action.DELETE_SECRET, Action.MANAGE_KEYS}
 USER_NEEDS = {
@@ -62,6 +73,17 @@ USER_NEEDS = {
     Action.READ_SCHEDULES: "VIEW_TASK_SCHEDULES",
     Action.CREATE_SCHEDULE: "CREATE_TASK_SCHEDULE",
     Action.DELETE_SCHEDULE: "DELETE_TASK_SCHEDULE",
+    Action.READ_USERS: "VIEW_USER",
+    Action.UPDATE_USER: "UPDATE_USER",
+    Action.DELETE_USER: "DELETE_USER",
+    Action.READ_ROLES: "VIEW_ROLE",
+    Action.CREATE_ROLE: "CREATE_ROLE",
+    Action.UPDATE_ROLE: "UPDATE_ROLE",
+    Action.DELETE_ROLES: "DELETE_ROLE",
+    Action.ADD_ROLE_PERMISSIONS: "ADD_ROLE_PERMISSION",
+    Action.REMOVE_ROLE_PERMISSIONS: "REMOVE_ROLE_PERMISSION",
+    Action.GIVE_ROLES: "ADD_ROLE_TO_USER",
+    Action.TAKE_ROLES: "REMOVE_ROLE_FROM_USER",
 }
 BY_MODE = {Action.CALL_API_FUNCTION, Action.EXECUTE_FUNCTION}
 
