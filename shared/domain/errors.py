@@ -27,12 +27,16 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``NotFoundError``              resource.not_found
 │   ├── ``FunctionNotFoundError``  function.not_found
 │   ├── ``ExecutionNotFoundError`` execution.not_found
+│   ├── ``CloudFunctionGoneError`` cloud.function_gone        deleted at the cloud, behind our back
 │   └── ``RouteNotFoundError``     route.not_found
 ├── ``MethodNotAllowedError``      route.method_not_allowed
 ├── ``NameTakenError``             function.name_taken
 ├── ``IllegalStateError``          resource.illegal_state     e.g. a disabled function
 ├── ``TimeLimitTooLongError``      function.time_limit_too_long
 ├── ``NoLogsError``                logs.none
+├── ``NotConnectedError``          cloud.not_connected        the project has no cloud, or none that may be used
+├── ``CloudDeniedError``           cloud.denied               the cloud does not let our role do that
+├── ``CloudRefusedError``          cloud.refused              the cloud does not take what was asked
 ├── ``ThrottledError``             invocation.throttled
 ├── ``RateLimitedError``           access.rate_limited        too many requests of a caller
 ├── ``TooManyFailedLoginsError``   access.too_many_failed_logins
@@ -280,6 +284,12 @@ class ExecutionNotFoundError(NotFoundError):
     code = "execution.not_found"
 
 
+class CloudFunctionGoneError(NotFoundError):
+    """The function is not at its cloud any more."""
+
+    code = "cloud.function_gone"
+
+
 class RouteNotFoundError(NotFoundError):
     """No route has that path."""
 
@@ -314,6 +324,24 @@ class NoLogsError(PlatformError):
     """There are no log lines to show."""
 
     code, kind = "logs.none", Kind.NOT_FOUND
+
+
+class NotConnectedError(PlatformError):
+    """There is no cloud to act in: ``issue`` is ``none`` or ``not active``."""
+
+    code, kind = "cloud.not_connected", Kind.INVALID
+
+
+class CloudDeniedError(PlatformError):
+    """The role we have at a cloud may not do that. ``details`` is the cloud's text, ``suggestion`` what to mend."""
+
+    code, kind = "cloud.denied", Kind.FORBIDDEN
+
+
+class CloudRefusedError(PlatformError):
+    """A cloud does not take what was asked, or could not make it. ``details`` and ``suggestion`` as above."""
+
+    code, kind = "cloud.refused", Kind.INVALID
 
 
 class ThrottledError(PlatformError):
