@@ -8,15 +8,18 @@ default environment is where callers without credentials reach public functions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.database import access
+from shared.database import access, people, workspaces
 from shared.database.pool import Connection, Database, Queries
+from shared.database.slugs import free_slug
 from shared.database.text import storable
 from shared.domain.errors import NotFoundError
 from shared.domain.ids import new_key_id, new_record_id
 from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSIONS
+from shared.domain.workspace import Membership, Role
 
 _FIRST_ACCOUNT_LOCK = 0x6163_636F_756E_7431
 _ADMIN_ROLE = "admin"
+_FIRST_PROJECT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,8 @@ async def ensure_first_account(db: Database, admin: AdminCredentials) -> FirstAc
     """
     Make the first account and its credentials, or whatever of them is missing; safe to call at every start.
 
-    Afterwards the credentials given are in force: the user has that password and every permission there is, the
-    key and the client id are known. Earlier ones stay valid.
+    Afterwards the credentials given are in force: the user has that password, every permission there is and the account
+    as a workspace, the key and the client id are known. Earlier ones stay valid.
     """
 
     async def work(connection: Connection) -> FirstAccount:
@@ -150,16 +153,22 @@ async def _create_account(connection: Connection, name: str) -> Environment:
         id=new_record_id(),
         account_id=new_record_id(),
         project_id=new_record_id(),
-        project_slug="default",
+        project_slug=await free_slug(connection, "projects", _FIRST_PROJECT),
         slug="master",
         name="master",
     )
-    await connection.execute("INSERT INTO accounts (id, name) VALUES ($1, $2)", environment.account_id, storable(name))
     await connection.execute(
-        "INSERT INTO projects (id, account_id, slug, name, is_default) VALUES ($1, $2, $3, $3, true)",
+        "INSERT INTO accounts (id, name, slug) VALUES ($1, $2, $3)",
+        environment.account_id,
+        storable(name),
+        await free_slug(connection, "accounts", name),
+    )
+    await connection.execute(
+        "INSERT INTO projects (id, account_id, slug, name, is_default) VALUES ($1, $2, $3, $4, true)",
         environment.project_id,
         environment.account_id,
         environment.project_slug,
+        _FIRST_PROJECT,
     )
     await connection.execute(
         """
@@ -188,6 +197,8 @@ async def _ensure_admin(connection: Connection, account_id: str, admin: AdminCre
         connection, new_record_id(), account_id, _ADMIN_ROLE, EXTRA_HORIZON_PERMISSIONS, "Everything"
     )
     await access.grant_role(connection, user_id, role_id)
+    if await workspaces.add_member(connection, account_id, user_id, Membership(role=Role.OWNER)):
+        await people.set_default_workspace(connection, user_id, account_id)
     return user_id
 
 

@@ -106,9 +106,9 @@ class Running:
     async def other_account(self) -> Environment:
         """Make a second account; return its environment."""
         ids = [new_record_id() for _ in range(3)]
-        await self.db.execute("INSERT INTO accounts (id, name) VALUES ($1, 'other')", ids[0])
+        await self.db.execute("INSERT INTO accounts (id, name, slug) VALUES ($1, 'other', $1)", ids[0])
         await self.db.execute(
-            "INSERT INTO projects (id, account_id, slug, name, is_default) VALUES ($1, $2, 'p', 'p', true)",
+            "INSERT INTO projects (id, account_id, slug, name, is_default) VALUES ($1, $2, $1, 'p', true)",
             ids[1],
             ids[0],
         )
@@ -118,7 +118,7 @@ class Running:
             ids[0],
             ids[1],
         )
-        return Environment(id=ids[2], account_id=ids[0], project_id=ids[1], project_slug="p", slug="e", name="e")
+        return Environment(id=ids[2], account_id=ids[0], project_id=ids[1], project_slug=ids[1], slug="e", name="e")
 
 
 @asynccontextmanager
