@@ -114,10 +114,12 @@ class Deployer:
     async def _carry_out(self, deployment: Deployment) -> Function:
         active = await functions.find_function(self._db, deployment.function_id)
         desired = await self._desired(deployment, active)
+        seen = await self._provider.observe(desired)
         observed = Observed(
             active_sha256=None if active is None else active.version.package_sha256,
-            stored=await self._provider.observe(desired),
+            stored=seen.stored,
             active_runtime=None if active is None else active.version.spec.runtime,
+            cloud=seen.cloud,
         )
         todo = plan(desired, observed, self._provider)
         _log.debug("deployment_planned", deployment_id=deployment.id, plan=todo)

@@ -59,6 +59,8 @@ class VersionSpec:
     tmp_mb: int = 512
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    architecture: str = "x86_64"
+    """What a cloud runs it on; on our own machines it is kept and has no effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

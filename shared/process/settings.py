@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shared.crypto.master_keys import parse_master_keys
 from shared.process.api_key_settings import ApiKeySettings
+from shared.process.aws_settings import AwsSettings
 from shared.process.browser_settings import BrowserSettings
 from shared.process.host_services_settings import HostServicesSettings
 from shared.process.rate_limit_settings import RateLimitSettings
@@ -40,6 +41,7 @@ from shared.process.variables import (
 
 __all__ = [
     "AdminSettings",
+    "AwsSettings",
     "BrowserSettings",
     "BusSettings",
     "DataSettings",
@@ -351,6 +353,7 @@ class Settings:
     api_keys: ApiKeySettings = block(ApiKeySettings)
     rate_limit: RateLimitSettings = block(RateLimitSettings)
     browsers: BrowserSettings = block(BrowserSettings)
+    aws: AwsSettings = block(AwsSettings)
     host_services: HostServicesSettings = block(HostServicesSettings)
     retention: RetentionSettings = block(RetentionSettings)
     stop: StopSettings = block(StopSettings)

@@ -87,15 +87,22 @@ class Variable:
 
 
 def setting(
-    name: str, parse: Parse, *, doc: str, default: str | None = None, absent: str = "", hidden: bool = False
+    name: str,
+    parse: Parse,
+    *,
+    doc: str,
+    default: str | None = None,
+    absent: str = "",
+    hidden: bool = False,
+    prefix: str = PREFIX,
 ) -> Any:
     """
     Declare a field of a block.
 
     ``default`` is text, read by ``parse`` like any other value; without it the field is ``None`` when the
-    variable is absent, and ``absent`` says what that means.
+    variable is absent, and ``absent`` says what that means. ``prefix`` is given only for a name that others chose.
     """
-    variable = Variable(name=PREFIX + name, parse=parse, default=default, absent=absent, hidden=hidden, doc=doc)
+    variable = Variable(name=prefix + name, parse=parse, default=default, absent=absent, hidden=hidden, doc=doc)
     return dataclasses.field(
         default_factory=lambda: None if default is None else parse(default), metadata={_METADATA: variable}
     )

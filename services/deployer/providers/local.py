@@ -4,8 +4,11 @@ This machine: a package is deployed when the package store holds it.
 Invokers fetch packages by digest and keep them unpacked, so there is nothing else to bring anywhere.
 """
 
-from services.deployer.providers.provider import Desired, Observed, StorePackage
+from collections.abc import Sequence
+
+from services.deployer.providers.provider import Desired, Observed, ProviderStep, Seen, StorePackage
 from shared.domain.errors import InternalError
+from shared.domain.placement import Placement
 from shared.packages.store import PackageStore
 
 
@@ -15,8 +18,8 @@ class LocalProvider:
     def __init__(self, packages: PackageStore) -> None:
         self._packages = packages
 
-    async def observe(self, desired: Desired) -> bool:
-        return await self._packages.holds(desired.package_sha256)
+    async def observe(self, desired: Desired) -> Seen:
+        return Seen(stored=await self._packages.holds(desired.package_sha256))
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[StorePackage, ...]:
         if observed.stored:
@@ -25,6 +28,13 @@ class LocalProvider:
             raise InternalError("the uploaded package is not in the package store", sha256=desired.package_sha256)
         return (StorePackage(sha256=desired.package_sha256, size_bytes=len(desired.content)),)
 
-    async def execute(self, step: StorePackage, desired: Desired) -> None:
+    async def execute(self, step: ProviderStep, desired: Desired) -> None:
+        assert isinstance(step, StorePackage), step
         assert desired.content is not None, step
         await self._packages.put(desired.content)
+
+    async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
+        """A package that nothing names is swept up by retention."""
+
+    async def remove(self, placement: Placement) -> None:
+        """The invokers hear that the function is deleted."""

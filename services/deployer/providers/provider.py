@@ -6,10 +6,12 @@ the *plan* is the list of steps between the two. Steps are data: they can be log
 one out twice does no harm, so a plan that was cut off is simply made again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.domain.function import VersionSpec
+from shared.domain.placement import CloudFunction, Placement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class Desired:
     What shall run. ``package_sha256`` is known before anything is done: packages are built deterministically.
 
     ``content`` is the package itself where the deployer built it; an uploaded one is in the package store.
+    ``placement`` says where at a cloud; there is none for the invokers' own machines.
     """
 
     function_id: str
@@ -26,6 +29,20 @@ class Desired:
     uploaded: bool = False
     source: str | None = None
     content: bytes | None = None
+    description: str = ""
+    placement: Placement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """
+    What a provider has.
+
+    ``stored``: the desired package is in the package store. ``cloud``: the function as its cloud describes it now.
+    """
+
+    stored: bool
+    cloud: CloudFunction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +50,13 @@ class Observed:
     """
     What is there.
 
-    ``active_sha256`` and ``active_runtime`` are of the version that runs now; ``stored`` is of the desired.
+    ``active_sha256`` and ``active_runtime`` are of the version that runs now; the rest is as ``Seen``.
     """
 
     active_sha256: str | None
     stored: bool
     active_runtime: str | None = None
+    cloud: CloudFunction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +91,46 @@ class StorePackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateFunction:
+    """Make the function at its cloud, with its package."""
+
+    region: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUrl:
+    """Give the function an address that anybody may call. Where that fails the function goes without."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateConfiguration:
+    """Change the configuration at the cloud: fields of ``VersionSpec`` and ``description``; ``before`` undoes it."""
+
+    name: str
+    after: Mapping[str, object] = field(repr=False)
+    before: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateCode:
+    """Put a package in the place of the one at the cloud."""
+
+    name: str
+    sha256: str
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActivateVersion:
     """Make a version of this package the one that runs."""
 
     package_sha256: str
 
 
-ProviderStep = StorePackage
+ProviderStep = StorePackage | CreateFunction | OpenUrl | UpdateConfiguration | UpdateCode
 Step = ValidatePackage | FindProgram | CheckSyntax | ProviderStep
 
 
@@ -98,11 +149,17 @@ class Plan:
 class Provider(Protocol):
     """Brings packages to where they run. It judges none and activates none: the deployer does."""
 
-    async def observe(self, desired: Desired) -> bool:
-        """Tell whether the desired package is deployed already."""
+    async def observe(self, desired: Desired) -> Seen:
+        """Tell what is deployed already. Raises ``PlatformError``."""
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[ProviderStep, ...]:
         """Return what is to be done here before a version can be activated; touches nothing."""
 
     async def execute(self, step: ProviderStep, desired: Desired) -> None:
         """Carry out one step. Raises ``PlatformError``."""
+
+    async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
+        """Undo the steps that were carried out before one was refused, as far as that can be. Raises nothing."""
+
+    async def remove(self, placement: Placement) -> None:
+        """Take a function away; one that is gone already is well. Raises ``PlatformError``."""

@@ -1,0 +1,134 @@
+"""
+AWS Lambda, in the account of a customer: a package is deployed when Lambda runs it.
+
+A new function is asked for and given a URL; that it can run is seen later (``watch.py``). A change is waited for:
+configuration first, code and architecture after it, since Lambda takes one at a time. A refusal of the second undoes
+the first. Packages are kept in our package store too: Lambda gives none back, and a change of architecture sends
+the same one again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from services.deployer.providers.provider import (
+    CreateFunction,
+    Desired,
+    Observed,
+    OpenUrl,
+    ProviderStep,
+    Seen,
+    StorePackage,
+    UpdateCode,
+    UpdateConfiguration,
+)
+from shared.cloud.aws.functions import CONFIGURATION, LambdaFunction, Patience
+from shared.cloud.aws.sessions import AwsConnection, AwsSessions
+from shared.domain.errors import InternalError, NameTakenError, PlatformError
+from shared.domain.placement import Placement
+from shared.packages.store import PackageStore
+
+OpenConnection = Callable[[str], Awaitable[AwsConnection]]
+"""Gives the way into an account by the id of its connection; raises ``NotConnectedError``."""
+
+_log = structlog.get_logger(__name__)
+
+
+class AwsProvider:
+    """The ``Provider`` of functions on AWS Lambda. ``execution_role`` is the one set for all, if any."""
+
+    def __init__(
+        self,
+        sessions: AwsSessions,
+        packages: PackageStore,
+        connection: OpenConnection,
+        *,
+        execution_role: str | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._sessions = sessions
+        self._packages = packages
+        self._connection = connection
+        self._execution_role = execution_role
+        self._patience = patience
+
+    async def observe(self, desired: Desired) -> Seen:
+        function = await self._function(_placement(desired))
+        return Seen(
+            stored=await self._packages.holds(desired.package_sha256),
+            cloud=await function.describe(),
+        )
+
+    def plan(self, desired: Desired, observed: Observed) -> tuple[ProviderStep, ...]:
+        placement, cloud, spec = _placement(desired), observed.cloud, desired.spec
+        steps: list[ProviderStep] = []
+        if not observed.stored:
+            if desired.content is None:
+                raise InternalError("the uploaded package is not in the package store", sha256=desired.package_sha256)
+            steps.append(StorePackage(sha256=desired.package_sha256, size_bytes=len(desired.content)))
+        if cloud is None:
+            # Never made, or deleted behind our back.
+            return (*steps, CreateFunction(region=placement.region, name=placement.name), OpenUrl(name=placement.name))
+        if cloud.owner != desired.function_id:
+            raise NameTakenError(
+                f"a function named {placement.name} already exists in the account in {placement.region}"
+            )
+        wanted = {name: desired.description if name == "description" else getattr(spec, name) for name in CONFIGURATION}
+        changed = [name for name, value in wanted.items() if getattr(cloud, name) != value]
+        if changed:
+            steps.append(
+                UpdateConfiguration(
+                    name=placement.name,
+                    after={name: wanted[name] for name in changed},
+                    before={name: getattr(cloud, name) for name in changed},
+                )
+            )
+        if cloud.code_sha256 != desired.package_sha256 or cloud.architecture != spec.architecture:
+            steps.append(UpdateCode(name=placement.name, sha256=desired.package_sha256, architecture=spec.architecture))
+        if observed.active_sha256 is None and cloud.url is None:
+            steps.append(OpenUrl(name=placement.name))  # the one who made it was cut off before
+        return tuple(steps)
+
+    async def execute(self, step: ProviderStep, desired: Desired) -> None:
+        function = await self._function(_placement(desired))
+        match step:
+            case StorePackage():
+                assert desired.content is not None, step
+                await self._packages.put(desired.content)
+            case CreateFunction():
+                await function.create(desired.spec, desired.description, await self._package(desired))
+            case OpenUrl():
+                await function.open_url()
+            case UpdateConfiguration():
+                await function.configure(step.after)
+            case UpdateCode():
+                await function.replace_code(await self._package(desired), step.architecture)
+
+    async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
+        for step in done:
+            if isinstance(step, UpdateConfiguration):
+                try:
+                    await (await self._function(_placement(desired))).configure(step.before)
+                except PlatformError as error:
+                    _log.warning("configuration_not_undone", function_id=desired.function_id, reason=error.message)
+
+    async def remove(self, placement: Placement) -> None:
+        await (await self._function(placement)).remove()
+
+    async def _function(self, placement: Placement) -> LambdaFunction:
+        return LambdaFunction(
+            self._sessions,
+            await self._connection(placement.connection_id),
+            placement,
+            execution_role=self._execution_role,
+            patience=self._patience,
+        )
+
+    async def _package(self, desired: Desired) -> bytes:
+        return desired.content or await self._packages.get(desired.package_sha256)
+
+
+def _placement(desired: Desired) -> Placement:
+    if desired.placement is None:
+        raise InternalError("a function at a cloud has no place there", function_id=desired.function_id)
+    return desired.placement

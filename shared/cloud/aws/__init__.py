@@ -1,0 +1,1 @@
+"""AWS: entering the account of a customer, and AWS Lambda there."""

@@ -1,0 +1,89 @@
+"""
+What AWS says went wrong, in the platform's errors: the one place that reads its error codes.
+
+What the customer can mend keeps AWS's own text as ``details`` and gets a ``suggestion``; both go to the caller. What
+is nobody's fault and passes (throttling, an outage, no network) becomes ``UnavailableError``.
+"""
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+
+from shared.domain.errors import (
+    CloudDeniedError,
+    CloudFunctionGoneError,
+    CloudRefusedError,
+    IllegalStateError,
+    NameTakenError,
+    PlatformError,
+    UnavailableError,
+)
+
+ROLE_ISSUE = "execution role"
+"""``issue`` of the refusal of a role; AWS says that of a role made seconds ago too."""
+
+THROTTLED_ISSUE = "throttled"
+"""``issue`` of what AWS put off because the account asks too much."""
+
+_DENIED = ("AccessDenied", "Unauthorized", "AuthFailure", "OptInRequired")
+_THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+_FLEETING = frozenset({"EC2ThrottledException", "ServiceUnavailable", "ENILimitReachedException"})
+_OURS = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"})
+_SERVER_FAULT = 500
+_MAX_TEXT = 1000
+
+_STACK = "update the CloudFormation stack of the connection to the newest infrastructure/customer-connector.yaml"
+_TRUST = "it must exist in the account and its trust policy must let lambda.amazonaws.com call sts:AssumeRole"
+
+_log = structlog.get_logger(__name__)
+
+
+def translate(error: BotoCoreError | ClientError, what: str, *, role: str = "") -> PlatformError:
+    """
+    Return the error for callers.
+
+    ``what`` is what was asked for, as a sentence goes on: "AWS refuses to ...". ``role`` is the execution role that
+    was given along.
+    """
+    if isinstance(error, ClientError):
+        return _translate(error, what, role)
+    if isinstance(error, ParamValidationError):
+        return CloudRefusedError(f"AWS refuses to {what}", details=str(error)[:_MAX_TEXT])
+    _log.warning("aws_out_of_reach", what=what, reason=str(error))
+    if isinstance(error, NoCredentialsError):
+        return UnavailableError("this installation has no AWS credentials of its own")
+    return UnavailableError("AWS is out of reach")
+
+
+def _translate(error: ClientError, what: str, role: str) -> PlatformError:  # noqa: PLR0911 - a table
+    said = error.response.get("Error", {})
+    code, text = said.get("Code", ""), said.get("Message", "")[:_MAX_TEXT]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED:
+        return UnavailableError("AWS has too many calls of this account at once", details=text, issue=THROTTLED_ISSUE)
+    if code in _FLEETING or status >= _SERVER_FAULT:
+        _log.warning("aws_out_of_order", what=what, code=code, reason=text)
+        return UnavailableError("AWS cannot do that now", details=text)
+    if code.startswith(_DENIED) or code in _OURS:
+        return CloudDeniedError(f"AWS does not let us {what}", details=text, suggestion=_remedy(text, role))
+    if code == "ResourceNotFoundException":
+        return CloudFunctionGoneError("the function is not in AWS", details=text)
+    if code == "ResourceConflictException":
+        if "exist" in text.lower():
+            return NameTakenError(f"AWS refuses to {what}: {text}", details=text)
+        return IllegalStateError("AWS is changing the function already", details=text)
+    if "cannot be assumed by Lambda" in text or ("role" in text.lower() and "not valid" in text):
+        return CloudRefusedError(
+            f"AWS refuses to {what}: the execution role {role} cannot be assumed by Lambda; {_TRUST}",
+            details=text,
+            suggestion=_STACK,
+            issue=ROLE_ISSUE,
+        )
+    return CloudRefusedError(f"AWS refuses to {what}: {text or code}", details=text)
+
+
+def _remedy(text: str, role: str) -> str:
+    if "iam:PassRole" in text:
+        return (
+            f"let the deploy role pass {role or 'the execution role'} to lambda.amazonaws.com (iam:PassRole): {_STACK}"
+        )
+    return _STACK

@@ -1,0 +1,221 @@
+"""
+Entering the AWS accounts of customers, and calling AWS there without holding anybody up.
+
+Every call is made as the customer's own deploy role, which lets us in by an external id that only the two of us
+know. What AWS gives for it is kept until five minutes before it ends; it is used only when the account behind it is
+the one in the role's ARN. boto3 blocks: its calls run in a bounded number of threads, each call under a deadline.
+"""
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.cloud.aws.errors import translate
+from shared.domain.errors import CloudRefusedError, UnavailableError
+from shared.process.aws_settings import AwsSettings
+
+MANAGE = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
+"""For calls that change and describe: safe to repeat."""
+
+INVOKE = Config(connect_timeout=5, read_timeout=920, retries={"mode": "standard", "total_max_attempts": 1})
+"""For runs of functions: they may last 15 minutes, and are never repeated behind our back."""
+
+CALL_S = 90.0
+_ENTER = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+_ENTER_S = 40.0
+_VALID_S = 3600  # more is refused to a role that was itself entered by a role
+_EARLY_S = 300.0
+_MOST_ENTERED = 500
+_MOST_CLIENTS = 20  # regions times services in one account
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsConnection:
+    """A way into a customer's account: the role that lets us in and the secret it asks for."""
+
+    id: str
+    role_arn: str
+    external_id: str = field(repr=False)
+
+    @property
+    def account_id(self) -> str:
+        """The account's twelve digits."""
+        return self.role_arn.split(":")[4]
+
+
+@dataclass(slots=True)
+class _Entered:
+    """One account that was entered, and the clients that are inside. ``lock`` is held while it is entered anew."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    credentials: dict[str, str] = field(default_factory=dict)
+    ends_at: float = 0.0
+    clients: OrderedDict[tuple[str, str], Any] = field(default_factory=OrderedDict)
+
+
+class AwsSessions:
+    """
+    All accounts this process is in. Close it, or connections and threads stay.
+
+    ``clock`` gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: AwsSettings,
+        *,
+        threads: int = 16,
+        config: Config = MANAGE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._endpoint = settings.endpoint_url
+        self._config = config.merge(Config(max_pool_connections=threads))
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="aws")
+        self._entered: OrderedDict[AwsConnection, _Entered] = OrderedDict()
+        self._session: boto3.Session | None = None
+        self._making = threading.Lock()  # boto3 makes clients in one thread at a time only
+
+    async def close(self) -> None:
+        """Drop what waits, let what runs come to its own deadline, and close the connections."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        while self._entered:
+            _close(self._entered.popitem()[1])
+
+    async def call(
+        self,
+        connection: AwsConnection,
+        region: str,
+        request: Callable[[Any], Answer],
+        *,
+        what: str,
+        role: str = "",
+        service: str = "lambda",
+        deadline_s: float = CALL_S,
+    ) -> Answer:
+        """
+        Make one call as the customer's role; ``request`` is given the boto3 client and runs in a thread.
+
+        ``what`` and ``role`` are for the text of an error: see ``errors.translate``.
+
+        Raises:
+            PlatformError: AWS's answer, translated; ``UnavailableError`` when none came within the deadline.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                entered = await self._enter(connection, region)
+                return await self._in_thread(partial(self._request, entered, service, region, request))
+        except TimeoutError as error:
+            raise UnavailableError(f"AWS did not answer within {deadline_s:g} s") from error
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, what, role=role) from error
+
+    async def check(self, connection: AwsConnection, region: str) -> None:
+        """
+        See whether we are let in, whatever is known from before.
+
+        Raises:
+            CloudDeniedError: the role does not exist, does not trust us, or asks for another external id.
+            CloudRefusedError: it is a role of another account.
+            UnavailableError: AWS is out of reach.
+        """
+        self.forget(connection.id)
+        await self.call(
+            connection, region, lambda sts: sts.get_caller_identity(), what="enter the account", service="sts"
+        )
+
+    def forget(self, connection_id: str) -> None:
+        """Leave an account: what was given for the connection is used no more."""
+        for connection in [each for each in self._entered if each.id == connection_id]:
+            _close(self._entered.pop(connection))
+
+    async def _enter(self, connection: AwsConnection, region: str) -> _Entered:
+        entered = self._entered.get(connection)
+        if entered is None:
+            entered = self._entered[connection] = _Entered()
+            if len(self._entered) > _MOST_ENTERED:
+                _close(self._entered.popitem(last=False)[1])
+        else:
+            self._entered.move_to_end(connection)
+        async with entered.lock:
+            if entered.ends_at - _EARLY_S <= self._clock():
+                async with asyncio.timeout(_ENTER_S):
+                    credentials, ends_at = await self._in_thread(partial(self._assume, connection, region))
+                _close(entered)
+                entered.credentials, entered.ends_at = credentials, ends_at
+        return entered
+
+    def _assume(self, connection: AwsConnection, region: str) -> tuple[dict[str, str], float]:
+        """Enter an account and see that it is the right one; runs in a thread."""
+        sts = self._client("sts", region, _ENTER)
+        try:
+            given = sts.assume_role(
+                RoleArn=connection.role_arn,
+                RoleSessionName=f"tidemill-{connection.id}"[:64],
+                ExternalId=connection.external_id,
+                DurationSeconds=_VALID_S,
+            )["Credentials"]
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, f"enter the account as {connection.role_arn}") from error
+        finally:
+            sts.close()
+        credentials = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        inside = self._client("sts", region, _ENTER, credentials)
+        try:
+            account = inside.get_caller_identity()["Account"]
+        finally:
+            inside.close()
+        if account != connection.account_id:
+            raise CloudRefusedError(
+                f"the role let us into account {account}, not {connection.account_id}: nothing is done there",
+                issue="wrong account",
+            )
+        return credentials, given["Expiration"].timestamp()
+
+    def _request(self, entered: _Entered, service: str, region: str, request: Callable[[Any], Answer]) -> Answer:
+        """Give a request its client; runs in a thread."""
+        with self._making:
+            client = entered.clients.get((service, region))
+        if client is None:
+            client = self._client(service, region, self._config, entered.credentials)
+            with self._making:
+                kept = entered.clients.setdefault((service, region), client)
+                spare = [client] if kept is not client else []
+                if len(entered.clients) > _MOST_CLIENTS:
+                    spare.append(entered.clients.popitem(last=False)[1])
+            for each in spare:
+                each.close()
+            client = kept
+        return request(client)
+
+    def _client(self, service: str, region: str, config: Config, credentials: dict[str, str] | None = None) -> Any:
+        with self._making:
+            if self._session is None:
+                self._session = boto3.Session()
+            make: Any = self._session.client  # typed for every service by name; here the name is a value
+            return make(service, region_name=region, endpoint_url=self._endpoint, config=config, **(credentials or {}))
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _close(entered: _Entered) -> None:
+    """Close the connections that nobody uses; one in use is closed when its answer has come."""
+    while entered.clients:
+        entered.clients.popitem()[1].close()

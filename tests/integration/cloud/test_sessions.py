@@ -1,0 +1,110 @@
+"""Entering customers' accounts: with the external id, into the right account, once until it ends, never forever."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from shared.cloud.aws.sessions import AwsConnection, AwsSessions
+from shared.domain.errors import CloudDeniedError, CloudRefusedError, UnavailableError
+from shared.process.aws_settings import AwsSettings
+from tests.support.fake_aws import AwsError, FakeAws
+
+REGION = "eu-west-1"
+
+
+async def ask(sessions: AwsSessions, connection: AwsConnection) -> str:
+    """Ask who we are; return the account."""
+    answer = await sessions.call(
+        connection, REGION, lambda sts: sts.get_caller_identity(), what="ask who we are", service="sts"
+    )
+    return str(answer["Account"])
+
+
+async def test_an_account_is_entered_by_the_external_id_of_its_connection(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    assert await ask(sessions, connection) == connection.account_id
+    _, request = aws.requests[0]
+
+    assert aws.assumed == ["tidemill-con_1"]
+    assert (request["ExternalId"], request["RoleArn"]) == (connection.external_id, connection.role_arn)
+
+
+async def test_a_wrong_external_id_is_denied_with_what_to_do_and_without_the_id(
+    sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    with pytest.raises(CloudDeniedError) as caught:
+        await ask(sessions, replace(connection, external_id="f" * 32))
+
+    assert "CloudFormation" in str(caught.value.fields["suggestion"])
+    assert "AssumeRole" in str(caught.value.fields["details"])
+    assert "f" * 32 not in f"{caught.value.message}{caught.value.fields}{connection}"
+
+
+async def test_another_account_than_that_of_the_role_is_not_worked_in(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    aws.account = "999988887777"
+
+    with pytest.raises(CloudRefusedError, match="999988887777"):
+        await sessions.check(connection, REGION)
+
+
+async def test_an_account_is_entered_once_by_many_at_once(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    await asyncio.gather(*(ask(sessions, connection) for _ in range(10)))
+
+    assert aws.count("AssumeRole") == 1
+
+
+async def test_what_was_given_is_used_until_five_minutes_before_its_end(
+    fake: tuple[FakeAws, str], connection: AwsConnection
+) -> None:
+    aws, url = fake
+    ends_at = 4_070_908_800  # 2099-01-01, as the fake says
+    now = ends_at - 302.0
+    sessions = AwsSessions(AwsSettings(endpoint_url=url), clock=lambda: now)
+    try:
+        await ask(sessions, connection)
+        now += 1
+        await ask(sessions, connection)
+        assert aws.count("AssumeRole") == 1
+        now += 2
+        await ask(sessions, connection)
+        assert aws.count("AssumeRole") == 2
+    finally:
+        await sessions.close()
+
+
+async def test_a_check_asks_anew_whatever_is_known(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    await ask(sessions, connection)
+    aws.fail("AssumeRole", AwsError(403, "AccessDenied", "no longer"))
+
+    with pytest.raises(CloudDeniedError):
+        await sessions.check(connection, REGION)
+
+
+async def test_no_aws_is_an_outage_not_a_refusal(connection: AwsConnection) -> None:
+    sessions = AwsSessions(AwsSettings(endpoint_url="http://127.0.0.1:1"))
+    try:
+        with pytest.raises(UnavailableError):
+            await ask(sessions, connection)
+    finally:
+        await sessions.close()
+
+
+async def test_a_call_ends_at_its_deadline(aws: FakeAws, sessions: AwsSessions, connection: AwsConnection) -> None:
+    await ask(sessions, connection)
+    with aws.lock, pytest.raises(UnavailableError, match=r"within 0\.05 s"):
+        await sessions.call(
+            connection,
+            REGION,
+            lambda sts: sts.get_caller_identity(),
+            what="ask who we are",
+            service="sts",
+            deadline_s=0.05,
+        )
