@@ -33,6 +33,7 @@ from services.deployer.syntax import SyntaxCheckers
 from shared.bus.bus import Bus, Delivery, Reject
 from shared.database import deployments, functions
 from shared.database.deployments import Deployment
+from shared.database.function_locks import function_lock
 from shared.database.pool import Database
 from shared.domain.errors import (
     ErrorRecord,
@@ -90,7 +91,7 @@ class Deployer:
             Exception: our own failure, to be tried again.
         """
         assert isinstance(work, DeployFunction)
-        async with deployments.function_lock(self._db, work.function_id, wait_s=LOCK_WAIT_S):
+        async with function_lock(self._db, work.function_id, wait_s=LOCK_WAIT_S):
             deployment = await deployments.claim_deployment(self._db, work.deployment_id)
             if deployment is None:
                 await self._announce_as_recorded(work)

@@ -8,6 +8,7 @@ import structlog
 
 from shared.bus.bus import Bus, DeadLetter
 from shared.database import deployments, executions
+from shared.database.function_locks import function_lock
 from shared.database.pool import Database
 from shared.domain.errors import ErrorRecord, InternalError
 from shared.domain.outcome import Failure
@@ -43,7 +44,7 @@ class DeadLetters:
             message=f"the deployment was given up: {reason}",
         )
         # Another delivery may be at this very deployment: it holds the lock, and then there is nothing to give up.
-        async with deployments.function_lock(self._db, work.function_id):
+        async with function_lock(self._db, work.function_id):
             await deployments.give_up(self._db, work.deployment_id, error)
         self._bus.notify(
             DeploymentFinished(deployment_id=work.deployment_id, function_id=work.function_id, error=error)

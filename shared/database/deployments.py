@@ -6,29 +6,32 @@ there is one change at a time; ending it gives it back. An update that is refuse
 it was; a create that is refused leaves nothing.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 
 from shared.crypto.receipts import code_hash
-from shared.database.functions import FunctionSettings, find_function, settings_assignments
+from shared.database.functions import FunctionSettings, delete_function, find_function, settings_assignments
+from shared.database.placements import insert_placement, record_removed
 from shared.database.pool import Connection, Database, Queries, Row
+from shared.database.stored_specs import settings_of, spec_of
 from shared.database.text import storable, storable_or_none
 from shared.domain.errors import (
     ErrorRecord,
     FunctionNotFoundError,
     IllegalStateError,
     NameTakenError,
-    UnavailableError,
 )
-from shared.domain.function import Convention, Function, PermissionMode, RetryPolicy, VersionSpec
+from shared.domain.function import Function, PermissionMode, VersionSpec
 from shared.domain.ids import new_record_id
+from shared.domain.placement import Placement
 from shared.domain.states import DEPLOYMENT, FUNCTION, sources, terminal
 
 UploadKind = Literal["zip", "source"]
+
+Action = Literal["deploy", "sync", "remove"]
+"""``sync`` takes over what a function's cloud has, ``remove`` takes it away there and deletes it here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,14 @@ class NewDeployment:
 
     A create (``creates``) names the account, environment and name; an update needs ``function_id`` alone of
     these. ``upload_kind`` is None when the package stays: then only the configuration is new. A zip is in the
-    package store under ``upload_sha256``; source text is in ``source``.
+    package store under ``upload_sha256``; source text is in ``source``. ``placement`` is given with a create that
+    goes somewhere else than to our own machines.
     """
 
     function_id: str
     spec: VersionSpec
+    action: Action = "deploy"
+    placement: Placement | None = None
     account_id: str = ""
     environment_id: str = ""
     name: str = ""
@@ -70,6 +76,7 @@ class Deployment:
     creates: bool
     attempts: int
     error: ErrorRecord | None
+    action: Action = "deploy"
 
 
 async def open_deployment(db: Database, new: NewDeployment) -> str:
@@ -80,18 +87,21 @@ async def open_deployment(db: Database, new: NewDeployment) -> str:
         NameTakenError: another function of the environment has the name.
         FunctionNotFoundError: the function to update is gone.
         IllegalStateError: the function is being changed already.
+        NotConnectedError: the connection that the placement names may not be used.
     """
 
     async def work(connection: Connection) -> None:
         if new.creates:
             await _take_name(connection, new)
+            if new.placement is not None:
+                await insert_placement(connection, new.placement)
         else:
             await _take_function(connection, new.function_id)
         await connection.execute(
             """
             INSERT INTO deployments
-                (id, function_id, state, upload_sha256, upload_kind, source, spec, settings, creates)
-            VALUES ($1, $2, 'pending', $3, $4, $5, $6, $7, $8)
+                (id, function_id, state, upload_sha256, upload_kind, source, spec, settings, creates, action)
+            VALUES ($1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9)
             """,
             new.id,
             new.function_id,
@@ -101,6 +111,7 @@ async def open_deployment(db: Database, new: NewDeployment) -> str:
             replace(new.spec, environment=dict(new.spec.environment)),
             new.settings,
             new.creates,
+            new.action,
         )
 
     await db.in_transaction(work)
@@ -165,6 +176,32 @@ async def succeed(db: Database, deployment: Deployment, package_sha256: str, sou
     if function is None:
         raise gone
     return function
+
+
+async def release(db: Database, deployment: Deployment) -> None:
+    """End a running deployment well that changed nothing; one that has ended already raises ``IllegalStateError``."""
+
+    async def work(connection: Connection) -> None:
+        await _end(connection, deployment.id, "succeeded", "succeeded")
+        await _give_back(connection, deployment.function_id)
+
+    await db.in_transaction(work)
+
+
+async def remove(db: Database, deployment: Deployment) -> Function | None:
+    """
+    Delete the function of a running deployment, whose cloud does not have it any more; return it as it was.
+
+    Raises:
+        IllegalStateError: the deployment has ended already; nothing is changed.
+    """
+
+    async def work(connection: Connection) -> Function | None:
+        await _end(connection, deployment.id, "succeeded", "succeeded")
+        await record_removed(connection, deployment.function_id)
+        return await delete_function(connection, deployment.function_id)
+
+    return await db.in_transaction(work)
 
 
 async def refuse(db: Database, deployment: Deployment, error: ErrorRecord) -> None:
@@ -253,26 +290,6 @@ async def forget_ended(db: Queries, keep_days: int) -> None:
     )
 
 
-@asynccontextmanager
-async def function_lock(db: Database, function_id: str, *, wait_s: float = 10.0) -> AsyncIterator[None]:
-    """
-    Be the only one who deploys a function, as long as the context lasts.
-
-    The lock belongs to a connection of its own: when this process dies, the server lets go of it.
-
-    Raises:
-        UnavailableError: another deployer has the function, for longer than ``wait_s``.
-    """
-    async with db.dedicated() as connection:
-        await connection.execute(f"SET lock_timeout = {int(wait_s * 1000)}")
-        try:
-            # Closing the connection unlocks it.
-            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", function_id)
-        except asyncpg.LockNotAvailableError as error:
-            raise UnavailableError("another deployer is at work on the function") from error
-        yield
-
-
 async def _take_name(connection: Connection, new: NewDeployment) -> None:
     settings = new.settings
     inserted = await connection.fetchval(
@@ -342,8 +359,8 @@ async def _insert_version(
     await connection.execute(
         """
         INSERT INTO function_versions (id, function_id, number, runtime, convention, handler, timeout_s, memory_mb,
-                                       tmp_mb, environment, secrets, package_sha256, source, code_hash)
-        SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+                                       tmp_mb, environment, secrets, package_sha256, source, code_hash, architecture)
+        SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
         FROM function_versions WHERE function_id = $2
         """,
         version_id,
@@ -359,6 +376,7 @@ async def _insert_version(
         package_sha256,
         text,
         code_hash(text, package_sha256),
+        spec.architecture,
     )
     return version_id
 
@@ -368,32 +386,13 @@ def _deployment_of(row: Row) -> Deployment:
         id=row["id"],
         function_id=row["function_id"],
         state=row["state"],
-        spec=_spec_of(row["spec"]),
-        settings=_settings_of(row["settings"]),
+        spec=spec_of(row["spec"]),
+        settings=settings_of(row["settings"]),
         upload_kind=row["upload_kind"],
         upload_sha256=row["upload_sha256"],
         source=row["source"],
         creates=row["creates"],
         attempts=row["attempts"],
         error=None if row["error"] is None else ErrorRecord(**row["error"]),
-    )
-
-
-def _spec_of(stored: dict[str, Any]) -> VersionSpec:
-    return VersionSpec(
-        **{**stored, "convention": Convention(stored["convention"]), "secrets": tuple(stored["secrets"])}
-    )
-
-
-def _settings_of(stored: dict[str, Any]) -> FunctionSettings:
-    tags, mode, retry = stored["tags"], stored["permission_mode"], stored["retry_policy"]
-    return FunctionSettings(
-        **{
-            **stored,
-            "tags": None if tags is None else tuple(tags),
-            "permission_mode": None if mode is None else PermissionMode(mode),
-            "retry_policy": None
-            if retry is None
-            else RetryPolicy(enabled=retry["enabled"], errors_to_retry=tuple(retry["errors_to_retry"])),
-        }
+        action=row["action"],
     )

@@ -32,7 +32,7 @@ _COLUMNS = """
     f.id, f.account_id, f.environment_id, f.name, f.description, f.status, f.enabled, f.provider, f.tags,
     f.permission_mode, f.default_priority, f.retry_enabled, f.retry_errors, f.revision, f.created_at, f.updated_at,
     v.id AS version_id, v.number, v.runtime, v.convention, v.handler, v.timeout_s, v.memory_mb, v.tmp_mb,
-    v.environment, v.secrets, v.package_sha256, v.code_hash, v.created_at AS version_created_at
+    v.environment, v.secrets, v.architecture, v.package_sha256, v.code_hash, v.created_at AS version_created_at
 """
 _JOINED = "functions f JOIN function_versions v ON v.id = f.active_version_id"
 
@@ -245,6 +245,7 @@ def function_of(row: Row) -> Function:
         tmp_mb=row["tmp_mb"],
         environment=row["environment"],
         secrets=tuple(row["secrets"]),
+        architecture=row["architecture"],
     )
     return Function(
         id=row["id"],

@@ -7,6 +7,7 @@ import pytest
 
 from shared.database import deployments, functions
 from shared.database.deployments import Deployment, NewDeployment
+from shared.database.function_locks import function_lock
 from shared.database.functions import FunctionSettings
 from shared.database.pool import Database
 from shared.domain.errors import (
@@ -259,23 +260,23 @@ async def test_ended_deployments_are_forgotten_after_their_time_and_others_are_n
 
 
 async def test_a_function_is_deployed_by_one_at_a_time(db: Database) -> None:
-    async with deployments.function_lock(db, "func_a"):
+    async with function_lock(db, "func_a"):
         with pytest.raises(UnavailableError):
-            async with deployments.function_lock(db, "func_a", wait_s=0.1):
+            async with function_lock(db, "func_a", wait_s=0.1):
                 pytest.fail("two had the lock")
-        async with deployments.function_lock(db, "func_b", wait_s=0.1):
+        async with function_lock(db, "func_b", wait_s=0.1):
             pass
 
-    async with deployments.function_lock(db, "func_a", wait_s=2.0):
+    async with function_lock(db, "func_a", wait_s=2.0):
         pass
 
 
 async def test_a_waiting_deployer_gets_the_function_when_the_other_is_done(db: Database) -> None:
     order = []
-    async with asyncio.TaskGroup() as tasks, deployments.function_lock(db, "func_a"):
+    async with asyncio.TaskGroup() as tasks, function_lock(db, "func_a"):
 
         async def wait() -> None:
-            async with deployments.function_lock(db, "func_a", wait_s=10.0):
+            async with function_lock(db, "func_a", wait_s=10.0):
                 order.append("second")
 
         tasks.create_task(wait())

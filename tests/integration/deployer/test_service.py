@@ -10,6 +10,7 @@ import pytest
 from shared.bus.rabbitmq import RabbitBus
 from shared.database import deployments, functions
 from shared.database.deployments import NewDeployment
+from shared.database.function_locks import function_lock
 from shared.database.pool import Database
 from shared.messages.messages import DeployFunction, DeploymentFinished, Notice
 from tests.integration.database.world import World
@@ -96,7 +97,7 @@ async def test_what_a_deployer_held_when_it_was_killed_is_done_by_the_next(
 ) -> None:
     new = world.new_deployment("greeter")
     first = start()
-    async with deployments.function_lock(db, new.function_id):
+    async with function_lock(db, new.function_id):
         await ask(db, bus, new)
         await eventually(lambda: waits_for_lock(db), within_s=20)
         first.kill()
