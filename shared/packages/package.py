@@ -59,7 +59,7 @@ def validate_zip(content: bytes, limits: PackageLimits = LIMITS) -> PackageInfo:
     Raises:
         InvalidPackageError: it breaks a rule; the message says which and names the entry.
     """
-    tree = _read(content, limits)
+    tree = read_tree(content, limits)
     for _, entry in paced(tree.files):
         for _chunk in inflate(content, entry):
             pass
@@ -78,7 +78,7 @@ def unpack(content: bytes, directory: Path, limits: PackageLimits = LIMITS) -> P
         InvalidPackageError: the package breaks a rule.
         OSError: the disk is full, ``directory`` exists.
     """
-    tree = _read(content, limits)
+    tree = read_tree(content, limits)
     _make_directory(directory)
     for path in paced(tree.directories):
         _make_directory(directory / path)
@@ -97,7 +97,7 @@ def holds_program(content: bytes, limits: PackageLimits = LIMITS) -> bool:
     Raises:
         InvalidPackageError: the package breaks a rule that can be judged without inflating its files.
     """
-    tree = _read(content, limits)
+    tree = read_tree(content, limits)
     return PROGRAM in {path for path, _ in tree.files} | {link.path for link in tree.links}
 
 
@@ -124,8 +124,13 @@ def build_package(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _read(content: bytes, limits: PackageLimits) -> Tree:
-    """Read the tree of a package and check all that can be known without inflating its files."""
+def read_tree(content: bytes, limits: PackageLimits = LIMITS) -> Tree:
+    """
+    Return the tree of a package, checked as far as can be without inflating its files.
+
+    Raises:
+        InvalidPackageError: it breaks a rule.
+    """
     if len(content) > limits.compressed_bytes:
         raise _too_large("is", len(content), limits.compressed_bytes)
     entries = read_entries(content, max_entries=limits.nodes)
