@@ -22,7 +22,7 @@ from shared.packages.store import PackageStore
 from shared.process.health import Health
 from shared.process.settings import Settings
 
-_SEAL = frozenset({"api", "invoker"})
+_SEAL = frozenset({"api", "deployer", "invoker"})
 """Those who seal and open values. The others get no master key, whatever their settings say."""
 
 

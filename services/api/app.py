@@ -20,6 +20,7 @@ from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
 from services.api.dialects.dialect import Dialect
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
+from services.api.dialects.gateways.routes import GatewaysDialect
 from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
 from services.api.dispatch import Dispatcher
@@ -80,7 +81,11 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     stack.push_async_callback(platform.key_usage.close)
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
     browsers = Browsers(settings.browsers.cors_origins)
-    dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health, browsers), ExtraHorizonDialect(platform))
+    dialects: tuple[Dialect, ...] = (
+        NeoDialect(platform, ports.health, browsers),
+        ExtraHorizonDialect(platform),
+        GatewaysDialect(platform),
+    )
     front = Front(dialects, _router(dialects, ports))
     server = Server(front)
     runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)

@@ -21,6 +21,7 @@ from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
 from shared.database.pool import Database
+from shared.domain.plan import DEFAULT_PLAN
 from shared.packages.store import PackageStore
 
 
@@ -36,6 +37,10 @@ class Limits:
     """How long a new API key counts at most; None for ever."""
     key_grace_s: float = 86_400.0
     """How long a replaced API key still counts."""
+    open_sign_up: bool = True
+    """Whether anybody may sign up, and so make a workspace of their own."""
+    plan: str = DEFAULT_PLAN
+    """The pricing plan of new workspaces, by slug."""
     max_timeout_s: int = 900
     """Longest time limit a function may have; a dialect may allow less."""
     api_function_timeout_s: int = 30

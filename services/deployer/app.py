@@ -4,15 +4,20 @@ The deployer's composition root: the one file of this service that names adapter
 Stop order: take no more deployments, let those in flight end, then end the compiler.
 """
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from services.deployer.deploy import Deployer
 from services.deployer.providers.local import LocalProvider
+from services.deployer.providers.provider import Provider
+from services.deployer.providers.providers import Providers
 from services.deployer.resend import resend_unfinished
 from services.deployer.settings import MAX_IN_FLIGHT, RESEND_AFTER_S, find_node
 from services.deployer.syntax import SyntaxCheckers
+from services.deployer.watch import WATCH_EVERY_S, watch
 from services.ports import Ports
+from shared.domain.placement import AWS, LOCAL
 from shared.domain.runtime import NODE_FAMILIES
 from shared.messages.topology import DEPLOY_QUEUE
 from shared.process.chores import every
@@ -36,9 +41,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     """Start a deployer on its ports; it is consuming when this returns."""
     syntax = SyntaxCheckers({family: find_node(settings.engine, family) for family in NODE_FAMILIES})
     stack.push_async_callback(syntax.close)
-    deployer = Deployer(
-        db=ports.db, bus=ports.bus, packages=ports.packages, syntax=syntax, provider=LocalProvider(ports.packages)
-    )
+    providers = await stack.enter_async_context(_providers(settings, ports))
+    deployer = Deployer(db=ports.db, bus=ports.bus, packages=ports.packages, syntax=syntax, providers=providers)
     await ports.bus.consume_work(DEPLOY_QUEUE, deployer.deploy, max_in_flight=MAX_IN_FLIGHT)
 
     async def resend() -> None:
@@ -49,4 +53,31 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         await resend_unfinished(ports.db, ports.bus, older_than_s=0)
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("deployer-resend", every(RESEND_AFTER_S, resend))
+
+    async def watch_clouds() -> None:
+        await watch(ports.db, providers)
+
+    tasks.spawn("deployer-watch", every(WATCH_EVERY_S, watch_clouds))
     return DeployerService(ports=ports)
+
+
+def _providers(settings: Settings, ports: Ports) -> Providers:
+    async def local(_stack: AsyncExitStack) -> Provider:
+        return LocalProvider(ports.packages)
+
+    async def aws(stack: AsyncExitStack) -> Provider:
+        return await asyncio.to_thread(_aws, settings, ports, stack)
+
+    return Providers({LOCAL: local, AWS: aws})
+
+
+def _aws(settings: Settings, ports: Ports, stack: AsyncExitStack) -> Provider:
+    """Make the provider of AWS; boto3 takes a while to load."""
+    from services.deployer.providers.aws import AwsProvider  # noqa: PLC0415 - see providers.py
+    from shared.cloud.aws.sessions import AwsSessions  # noqa: PLC0415
+    from shared.cloud.connections import Connections  # noqa: PLC0415
+
+    sessions = AwsSessions(settings.aws)
+    stack.push_async_callback(sessions.close)
+    connections = Connections(ports.db, ports.envelope)
+    return AwsProvider(sessions, ports.packages, connections.aws, execution_role=settings.aws.execution_role)

@@ -7,6 +7,8 @@ One deployment, from its row to its end.
                                                 |
                                                 +- ended already: say again how it ended
 
+A deployment may also ask to take over what a function's cloud has (sync), or to take the function away.
+
 What the user did wrong (a package or source that is refused) ends the deployment; the function is then as it was
 before. What went wrong on our side is raised, so that the bus delivers the command again; every instruction may
 be carried out twice. Only the row decides: a command that is delivered twice, late, or to two deployers at once
@@ -15,6 +17,8 @@ does no harm. Runtime, handler and limits were judged by the api and are not jud
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -26,16 +30,21 @@ from services.deployer.providers.provider import (
     Observed,
     Plan,
     Provider,
+    ProviderStep,
     Step,
     ValidatePackage,
 )
+from services.deployer.providers.providers import Providers
 from services.deployer.syntax import SyntaxCheckers
+from services.deployer.watch import GONE, look
 from shared.bus.bus import Bus, Delivery, Reject
-from shared.database import deployments, functions
+from shared.database import deployments, functions, placements
 from shared.database.deployments import Deployment
 from shared.database.function_locks import function_lock
+from shared.database.functions import FunctionSettings
 from shared.database.pool import Database
 from shared.domain.errors import (
+    CloudFunctionGoneError,
     ErrorRecord,
     Fault,
     FunctionNotFoundError,
@@ -46,7 +55,8 @@ from shared.domain.errors import (
     PlatformError,
     UnavailableError,
 )
-from shared.domain.function import Convention, Function
+from shared.domain.function import Convention, Function, VersionSpec
+from shared.domain.placement import LOCAL, CloudFunction, Placement
 from shared.domain.runtime import RUNTIMES, Family
 from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged, Work
 from shared.packages.package import PROGRAM, build_package, holds_program, validate_zip
@@ -72,13 +82,13 @@ class Deployer:
         bus: Bus,
         packages: PackageStore,
         syntax: SyntaxCheckers,
-        provider: Provider,
+        providers: Providers,
     ) -> None:
         self._db = db
         self._bus = bus
         self._packages = packages
         self._syntax = syntax
-        self._provider = provider
+        self._providers = providers
         # Each of these holds a whole package in memory and keeps a core busy.
         self._judging = asyncio.Semaphore(MAX_PACKAGES_JUDGED)
 
@@ -112,21 +122,91 @@ class Deployer:
             else:
                 self._succeeded(deployment, function, time.monotonic() - began)
 
-    async def _carry_out(self, deployment: Deployment) -> Function:
+    async def _carry_out(self, deployment: Deployment) -> Function | None:
+        """Do what a deployment asks for; return the function it left, None when it took it away."""
+        placed = await placements.find_placed(self._db, deployment.function_id)
+        placement = None if placed is None else placed.placement
+        provider = await self._providers.of(placement)
         active = await functions.find_function(self._db, deployment.function_id)
-        desired = await self._desired(deployment, active)
-        seen = await self._provider.observe(desired)
+        match deployment.action:
+            case "deploy":
+                desired = replace(
+                    await self._desired(deployment, active),
+                    description=_description(deployment, active),
+                    placement=placement,
+                )
+                return await self._bring(deployment, active, desired, provider)
+            case "sync":
+                return await self._sync(deployment, active, placement, provider)
+            case "remove":
+                await self._remove(deployment, placement, provider)
+                return None
+
+    async def _bring(
+        self, deployment: Deployment, active: Function | None, desired: Desired, provider: Provider
+    ) -> Function:
+        seen = await provider.observe(desired)
         observed = Observed(
             active_sha256=None if active is None else active.version.package_sha256,
             stored=seen.stored,
             active_runtime=None if active is None else active.version.spec.runtime,
             cloud=seen.cloud,
         )
-        todo = plan(desired, observed, self._provider)
+        todo = plan(desired, observed, provider)
         _log.debug("deployment_planned", deployment_id=deployment.id, plan=todo)
-        for step in todo.steps:
-            await self._execute(step, desired)
-        return await deployments.succeed(self._db, deployment, todo.activation.package_sha256, desired.source)
+        done: list[Step] = []
+        try:
+            for step in todo.steps:
+                await self._execute(step, desired, provider)
+                done.append(step)
+            await look(self._db, self._providers, desired.function_id)
+            return await deployments.succeed(self._db, deployment, todo.activation.package_sha256, desired.source)
+        except PlatformError as error:
+            if error.fault is Fault.CALLER and desired.placement is not None:
+                await self._undo(deployment, done, desired.placement, desired, provider)
+            raise
+
+    async def _undo(
+        self, deployment: Deployment, done: Sequence[Step], placement: Placement, desired: Desired, provider: Provider
+    ) -> None:
+        """Leave a cloud as it was before a deployment that is refused; what cannot be undone is logged."""
+        try:
+            if deployment.creates:
+                await provider.remove(placement)
+            else:
+                await provider.revert([step for step in done if isinstance(step, ProviderStep)], desired)
+                await look(self._db, self._providers, desired.function_id)
+        except PlatformError as error:
+            _log.warning("deployment_not_undone", deployment_id=deployment.id, reason=error.message)
+
+    async def _sync(
+        self, deployment: Deployment, active: Function | None, placement: Placement | None, provider: Provider
+    ) -> Function:
+        """Take over the configuration that a function has at its cloud."""
+        if active is None:
+            raise FunctionNotFoundError("no such function")
+        seen = None if placement is None else await provider.look(placement)
+        if seen is None and placement is not None and placement.provider != LOCAL:
+            await placements.record_gone(self._db, active.id, GONE)
+            raise CloudFunctionGoneError(
+                f'Function "{placement.name}" was not found in {placement.provider.upper()}. It may have been deleted.'
+            )
+        if seen is not None:
+            await placements.record_seen(self._db, active.id, seen)
+            spec = _taken_over(active.version.spec, seen)
+            if spec != active.version.spec or seen.description != active.description:
+                changed = replace(deployment, spec=spec, settings=FunctionSettings(description=seen.description))
+                source = await functions.get_source(self._db, active.version.id)
+                return await deployments.succeed(self._db, changed, active.version.package_sha256, source)
+        await deployments.release(self._db, deployment)
+        return await functions.find_function(self._db, active.id) or active
+
+    async def _remove(self, deployment: Deployment, placement: Placement | None, provider: Provider) -> None:
+        if placement is not None:
+            await provider.remove(placement)
+        deleted = await deployments.remove(self._db, deployment)
+        if deleted is not None:
+            self._bus.notify(_changed(deleted, deleted=True))
 
     async def _desired(self, deployment: Deployment, active: Function | None) -> Desired:
         match deployment.upload_kind:
@@ -159,7 +239,7 @@ class Deployer:
                     source=await functions.get_source(self._db, active.version.id),
                 )
 
-    async def _execute(self, step: Step, desired: Desired) -> None:
+    async def _execute(self, step: Step, desired: Desired, provider: Provider) -> None:
         match step:
             case ValidatePackage():
                 await self._validate(step.sha256)
@@ -168,7 +248,7 @@ class Deployer:
             case CheckSyntax():
                 await self._syntax.check(desired.source or "", step.runtime)
             case _:
-                await self._provider.execute(step, desired)
+                await provider.execute(step, desired)
 
     async def _validate(self, sha256: str) -> None:
         async with self._judging:
@@ -190,14 +270,15 @@ class Deployer:
         except NotFoundError as error:
             raise InternalError("the package is not in the package store", sha256=sha256) from error
 
-    def _succeeded(self, deployment: Deployment, function: Function, seconds: float) -> None:
+    def _succeeded(self, deployment: Deployment, function: Function | None, seconds: float) -> None:
         _finished.labels("succeeded").inc()
         _seconds.observe(seconds)
         _log.info(
             "function_deployed",
             deployment_id=deployment.id,
-            function_id=function.id,
-            version=function.version.number,
+            function_id=deployment.function_id,
+            action=deployment.action,
+            version=None if function is None else function.version.number,
             attempt=deployment.attempts,
             seconds=round(seconds, 4),
         )
@@ -227,14 +308,7 @@ class Deployer:
     def _announce(self, deployment: Deployment, function: Function | None, error: ErrorRecord | None) -> None:
         """Caches hear of the change before the caller hears of the end, and so before anybody acts on it."""
         if function is not None:
-            self._bus.notify(
-                FunctionChanged(
-                    function_id=function.id,
-                    environment_id=function.environment_id,
-                    name=function.name,
-                    revision=function.revision,
-                )
-            )
+            self._bus.notify(_changed(function))
         self._bus.notify(
             DeploymentFinished(deployment_id=deployment.id, function_id=deployment.function_id, error=error)
         )
@@ -254,7 +328,9 @@ def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
         steps.append(ValidatePackage(sha256=desired.package_sha256))
     if desired.source is not None and desired.spec.convention is Convention.NEO and not suits:
         steps.append(CheckSyntax(runtime=desired.spec.runtime, size_bytes=len(desired.source.encode())))
-    if _needs_program(desired.spec.runtime) and not suits:
+    ours = desired.placement is None or desired.placement.provider == LOCAL
+    # A cloud takes a package without its program, and fails when it is called.
+    if ours and _needs_program(desired.spec.runtime) and not suits:
         steps.append(FindProgram(sha256=desired.package_sha256, runtime=desired.spec.runtime))
     steps.extend(provider.plan(desired, observed))
     return Plan(steps=tuple(steps), activation=ActivateVersion(package_sha256=desired.package_sha256))
@@ -263,3 +339,34 @@ def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
 def _needs_program(runtime: str) -> bool:
     known = RUNTIMES.get(runtime)
     return known is not None and known.family is Family.PROVIDED
+
+
+def _changed(function: Function, *, deleted: bool = False) -> FunctionChanged:
+    return FunctionChanged(
+        function_id=function.id,
+        environment_id=function.environment_id,
+        name=function.name,
+        revision=function.revision,
+        deleted=deleted,
+    )
+
+
+def _description(deployment: Deployment, active: Function | None) -> str:
+    """Return the description a function has once it is deployed."""
+    if deployment.settings.description is not None:
+        return deployment.settings.description
+    return "" if active is None else active.description
+
+
+def _taken_over(spec: VersionSpec, seen: CloudFunction) -> VersionSpec:
+    """Return a configuration with what a cloud has of it."""
+    return replace(
+        spec,
+        runtime=seen.runtime or spec.runtime,
+        handler=seen.handler or spec.handler,
+        architecture=seen.architecture,
+        memory_mb=seen.memory_mb,
+        timeout_s=seen.timeout_s,
+        tmp_mb=seen.tmp_mb,
+        environment=dict(seen.environment),
+    )

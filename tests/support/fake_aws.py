@@ -57,6 +57,7 @@ class FakeAws:
     """The state of the fake and what tests may tell it. ``calls`` are the names of actions, in order."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.account = ACCOUNT
         self.looks = 2
         self.calls: list[str] = []
@@ -152,14 +153,14 @@ class FakeAws:
         found.url = f"https://{hashlib.md5(name.encode()).hexdigest()}.lambda-url.eu-west-1.on.aws/"
         return {"FunctionUrl": found.url, **body}
 
-    def url(self, name: str) -> dict[str, Any]:
+    def url_of(self, name: str) -> dict[str, Any]:
         found = self.function(name)
         if found.url is None:
             raise AwsError(404, "ResourceNotFoundException", "The resource you requested does not exist.")
         return {"FunctionUrl": found.url, "AuthType": "NONE"}
 
     def close_url(self, name: str) -> dict[str, Any]:
-        self.url(name)
+        self.url_of(name)
         self.function(name).url = None
         return {}
 
@@ -244,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
                 lambda: aws.change(name, "configuration", body),
             ),
             ("PUT", "/code"): ("UpdateFunctionCode", lambda: aws.change(name, "code", body)),
-            ("GET", "/url"): ("GetFunctionUrlConfig", lambda: aws.url(name)),
+            ("GET", "/url"): ("GetFunctionUrlConfig", lambda: aws.url_of(name)),
             ("POST", "/url"): ("CreateFunctionUrlConfig", lambda: aws.open_url(name, body)),
             ("DELETE", "/url"): ("DeleteFunctionUrlConfig", lambda: aws.close_url(name)),
             ("POST", "/policy"): ("AddPermission", lambda: aws.permit(name, body)),
@@ -279,15 +280,16 @@ def _described(function: Function) -> dict[str, Any]:
 
 
 @contextmanager
-def fake_aws() -> Iterator[tuple[FakeAws, str]]:
-    """Yield a fake and its URL, for as long as the context lasts."""
+def fake_aws() -> Iterator[FakeAws]:
+    """Yield a fake that answers at its ``url``, for as long as the context lasts."""
     aws = FakeAws()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"aws": aws}))
     server.daemon_threads = True
+    aws.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield aws, f"http://127.0.0.1:{server.server_address[1]}"
+        yield aws
     finally:
         server.shutdown()
         server.server_close()

@@ -25,7 +25,7 @@ from services.deployer.providers.provider import (
 from shared.cloud.aws.functions import CONFIGURATION, LambdaFunction, Patience
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
 from shared.domain.errors import InternalError, NameTakenError, PlatformError
-from shared.domain.placement import Placement
+from shared.domain.placement import CloudFunction, Placement
 from shared.packages.store import PackageStore
 
 OpenConnection = Callable[[str], Awaitable[AwsConnection]]
@@ -53,10 +53,9 @@ class AwsProvider:
         self._patience = patience
 
     async def observe(self, desired: Desired) -> Seen:
-        function = await self._function(_placement(desired))
         return Seen(
             stored=await self._packages.holds(desired.package_sha256),
-            cloud=await function.describe(),
+            cloud=await self.look(_placement(desired)),
         )
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[ProviderStep, ...]:
@@ -111,6 +110,9 @@ class AwsProvider:
                     await (await self._function(_placement(desired))).configure(step.before)
                 except PlatformError as error:
                     _log.warning("configuration_not_undone", function_id=desired.function_id, reason=error.message)
+
+    async def look(self, placement: Placement) -> CloudFunction | None:
+        return await (await self._function(placement)).describe()
 
     async def remove(self, placement: Placement) -> None:
         await (await self._function(placement)).remove()

@@ -36,5 +36,8 @@ class LocalProvider:
     async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
         """A package that nothing names is swept up by retention."""
 
+    async def look(self, placement: Placement) -> None:
+        """There is no cloud to ask."""
+
     async def remove(self, placement: Placement) -> None:
         """The invokers hear that the function is deleted."""

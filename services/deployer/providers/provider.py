@@ -161,5 +161,8 @@ class Provider(Protocol):
     async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
         """Undo the steps that were carried out before one was refused, as far as that can be. Raises nothing."""
 
+    async def look(self, placement: Placement) -> CloudFunction | None:
+        """Return what is there now; None: nothing, or there is no cloud to ask. Raises ``PlatformError``."""
+
     async def remove(self, placement: Placement) -> None:
-        """Take a function away; one that is gone already is well. Raises ``PlatformError``."""
+        """Take a function away; one that is gone already, or is not ours, is well. Raises ``PlatformError``."""

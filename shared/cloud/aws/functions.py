@@ -24,6 +24,7 @@ from shared.domain.errors import (
     IllegalStateError,
     NameTakenError,
     PlatformError,
+    UnavailableError,
 )
 from shared.domain.function import VersionSpec
 from shared.domain.placement import CloudFunction, CloudState, Placement
@@ -144,7 +145,7 @@ class LambdaFunction:
 
         Raises:
             CloudRefusedError: AWS does not take the change, or took it and failed.
-            IllegalStateError: AWS is busy with another change for too long.
+                UnavailableError: AWS is busy with another change for too long.
         """
         request = _parameters(changes) | {"FunctionName": self._name}
         await self._change(
@@ -230,10 +231,10 @@ class LambdaFunction:
             try:
                 await self._call(request, what)
                 break
-            except IllegalStateError:
+            except IllegalStateError as error:
                 # Somebody else's change came between our look and our call.
                 if time.monotonic() >= deadline:
-                    raise
+                    raise UnavailableError("AWS is changing the function already, for too long") from error
                 await asyncio.sleep(self._patience.first_poll_s)
         configuration = await self._settled(deadline)
         if state_of(configuration) is CloudState.FAILED:

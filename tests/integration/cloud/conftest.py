@@ -26,20 +26,15 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def fake() -> Iterator[tuple[FakeAws, str]]:
+def aws() -> Iterator[FakeAws]:
+    """A fake of this test's own."""
     with fake_aws() as running:
         yield running
 
 
 @pytest.fixture
-def aws(fake: tuple[FakeAws, str]) -> FakeAws:
-    """A fake of this test's own."""
-    return fake[0]
-
-
-@pytest.fixture
-async def sessions(fake: tuple[FakeAws, str]) -> AsyncIterator[AwsSessions]:
-    opened = AwsSessions(AwsSettings(endpoint_url=fake[1]), threads=4)
+async def sessions(aws: FakeAws) -> AsyncIterator[AwsSessions]:
+    opened = AwsSessions(AwsSettings(endpoint_url=aws.url), threads=4)
     yield opened
     await opened.close()
 

@@ -60,12 +60,11 @@ async def test_an_account_is_entered_once_by_many_at_once(
 
 
 async def test_what_was_given_is_used_until_five_minutes_before_its_end(
-    fake: tuple[FakeAws, str], connection: AwsConnection
+    aws: FakeAws, connection: AwsConnection
 ) -> None:
-    aws, url = fake
     ends_at = 4_070_908_800  # 2099-01-01, as the fake says
     now = ends_at - 302.0
-    sessions = AwsSessions(AwsSettings(endpoint_url=url), clock=lambda: now)
+    sessions = AwsSessions(AwsSettings(endpoint_url=aws.url), clock=lambda: now)
     try:
         await ask(sessions, connection)
         now += 1

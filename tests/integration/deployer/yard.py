@@ -74,7 +74,7 @@ class Yard:
         await self.bus.close()
         await self._stack.aclose()
 
-    async def start_deployer(self) -> DeployerService:
+    async def start_deployer(self, settings: Settings | None = None) -> DeployerService:
         ports = Ports(
             replica_id=new_replica_id("deployer"),
             db=self.db,
@@ -83,7 +83,7 @@ class Yard:
             envelope=an_envelope(),
             health=Health("deployer"),
         )
-        return await build(Settings(), ports, self._stack, self.supervisor)
+        return await build(settings or Settings(), ports, self._stack, self.supervisor)
 
     async def ask(self, new: NewDeployment) -> NewDeployment:
         """Open a deployment and send its command."""

@@ -1,0 +1,264 @@
+"""Functions at a cloud through a running deployer, on a real database and an AWS that takes its time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.deployer.providers.providers import Providers
+from services.deployer.watch import watch
+from shared.database import cloud_connections, functions, placements
+from shared.database.cloud_connections import CloudConnection
+from shared.database.deployments import NewDeployment
+from shared.database.functions import FunctionSettings
+from shared.database.placements import Placed
+from shared.domain.errors import ErrorRecord
+from shared.domain.function import FunctionStatus
+from shared.domain.ids import new_function_id, new_record_id
+from shared.domain.placement import AWS, CloudState, Placement
+from shared.messages.messages import FunctionChanged
+from shared.packages.package import build_package
+from shared.process.aws_settings import AwsSettings
+from shared.process.settings import Settings
+from tests.integration.deployer.yard import Yard
+from tests.support.cloud import SPEC
+from tests.support.envelopes import an_envelope
+from tests.support.eventually import eventually
+from tests.support.fake_aws import ACCOUNT, EXTERNAL_ID, ROLE, AwsError, FakeAws, fake_aws
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "test")
+    with fake_aws() as fake:
+        yield fake
+
+
+@pytest.fixture(autouse=True)
+async def _deployer(yard: Yard, aws: FakeAws) -> None:
+    await yard.start_deployer(replace(Settings(), aws=AwsSettings(endpoint_url=aws.url)))
+
+
+async def connect(yard: Yard) -> CloudConnection:
+    connection_id = new_record_id()
+    await cloud_connections.insert_pending(
+        yard.db,
+        connection_id=connection_id,
+        account_id=yard.world.first.account_id,
+        provider=AWS,
+        region="eu-west-1",
+        sealed=await an_envelope().seal(EXTERNAL_ID.encode(), connection_id),
+    )
+    made = await cloud_connections.complete(
+        yard.db, connection_id, name="Prod", cloud_account_id=ACCOUNT, role_arn=ROLE
+    )
+    assert made is not None
+    return made
+
+
+async def a_create(yard: Yard, connection: CloudConnection, name: str = "thumbs") -> NewDeployment:
+    function_id = new_function_id()
+    return NewDeployment(
+        function_id=function_id,
+        account_id=yard.world.first.account_id,
+        environment_id=yard.world.environment_id,
+        name=name,
+        provider=AWS,
+        creates=True,
+        spec=SPEC,
+        upload_kind="zip",
+        upload_sha256=await yard.store.put(build_package({"lambda_function.py": b"x = 1\n"})),
+        settings=FunctionSettings(description="makes thumbnails"),
+        placement=Placement(
+            function_id=function_id,
+            provider=AWS,
+            connection_id=connection.id,
+            account_id=ACCOUNT,
+            region="eu-west-1",
+            name=name,
+        ),
+    )
+
+
+async def made(yard: Yard) -> NewDeployment:
+    """Create a function and wait until its cloud is done with it."""
+    new = await yard.ask(await a_create(yard, await connect(yard)))
+    assert (await yard.end_of(new)).error is None
+    await eventually(lambda: is_in(yard, new, CloudState.ACTIVE), within_s=20)
+    return new
+
+
+async def change(yard: Yard, new: NewDeployment, **changes: Any) -> ErrorRecord | None:
+    """Have a change carried out; return why it was refused, if it was."""
+    asked = replace(NewDeployment(function_id=new.function_id, spec=SPEC), **changes)
+    return (await yard.end_of(await yard.ask(asked))).error
+
+
+async def placed(yard: Yard, new: NewDeployment) -> Placed:
+    found = await placements.find_placed(yard.db, new.function_id)
+    assert found is not None
+    return found
+
+
+async def is_in(yard: Yard, new: NewDeployment, state: CloudState) -> bool:
+    return (await placed(yard, new)).state is state
+
+
+async def test_a_create_ends_when_aws_has_taken_it_and_is_watched_until_it_can_run(yard: Yard, aws: FakeAws) -> None:
+    aws.looks = 4
+    new = await yard.ask(await a_create(yard, await connect(yard)))
+
+    assert (await yard.end_of(new)).error is None
+    at_once = await placed(yard, new)
+    assert (at_once.state, at_once.url) == (CloudState.CREATING, aws.functions["thumbs"].url)
+    assert (await yard.function(new)).status is FunctionStatus.ACTIVE
+    await eventually(lambda: is_in(yard, new, CloudState.ACTIVE), within_s=20)
+    assert set(aws.functions["thumbs"].tags) == {
+        "gateways:project",
+        "gateways:environment",
+        "gateways:resource-id",
+        "tidemill:function",
+    }
+
+
+async def test_a_create_that_fails_after_it_was_taken_is_failed_with_its_reason(yard: Yard, aws: FakeAws) -> None:
+    aws.becomes["create"] = {"State": "Failed", "StateReason": "no address left in the subnet"}
+    new = await yard.ask(await a_create(yard, await connect(yard)))
+
+    await eventually(lambda: is_in(yard, new, CloudState.FAILED), within_s=20)
+
+    assert (await placed(yard, new)).reason == "no address left in the subnet"
+
+
+async def test_a_create_that_is_refused_leaves_nothing_and_its_name_is_free(yard: Yard, aws: FakeAws) -> None:
+    connection = await connect(yard)
+    aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", "not authorized to perform: iam:PassRole"))
+    new = await yard.ask(await a_create(yard, connection))
+
+    error = (await yard.end_of(new)).error
+
+    assert error is not None
+    assert (error.code, error.fields["details"]) == ("cloud.denied", "not authorized to perform: iam:PassRole")
+    assert await functions.count_functions(yard.db, yard.world.first.account_id) == 0
+    assert await placements.find_placed(yard.db, new.function_id) is None
+    again = await yard.ask(await a_create(yard, connection))
+    assert (await yard.end_of(again)).error is None
+
+
+async def test_a_name_that_somebody_elses_function_has_is_refused(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    aws.functions["thumbs"].tags.clear()
+    await yard.db.execute("UPDATE placements SET removed_at = now()")
+    await functions.delete_function(yard.db, new.function_id)
+
+    (connection,) = await cloud_connections.list_connections(yard.db, yard.world.first.account_id, provider=AWS)
+    again = await yard.ask(await a_create(yard, connection))
+    error = (await yard.end_of(again)).error
+
+    assert error is not None
+    assert error.code == "function.name_taken"
+    assert "thumbs" in aws.functions
+
+
+async def test_a_change_is_active_when_it_ends(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+
+    error = await change(yard, new, spec=replace(SPEC, memory_mb=256, architecture="x86_64"))
+
+    assert error is None
+    assert (await yard.function(new)).version.spec == replace(SPEC, memory_mb=256, architecture="x86_64")
+    assert (await placed(yard, new)).state is CloudState.ACTIVE
+    assert aws.functions["thumbs"].configuration["MemorySize"] == 256
+
+
+async def test_a_change_that_is_refused_leaves_the_function_as_it_was_in_both_places(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    before = await yard.function(new)
+    aws.fail("UpdateFunctionCode", AwsError(400, "InvalidParameterValueException", "too large"))
+
+    error = await change(yard, new, spec=replace(SPEC, memory_mb=256, architecture="x86_64"))
+
+    assert error is not None
+    assert error.code == "cloud.refused"
+    assert await yard.function(new) == before
+    assert aws.functions["thumbs"].configuration["MemorySize"] == 128
+    assert await change(yard, new, spec=replace(SPEC, memory_mb=512)) is None
+
+
+async def test_a_sync_takes_over_what_was_changed_at_the_cloud(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    aws.functions["thumbs"].configuration |= {"MemorySize": 1024, "Timeout": 7, "Description": "by hand"}
+
+    assert await change(yard, new, action="sync") is None
+
+    function = await yard.function(new)
+    assert (function.version.spec.memory_mb, function.version.spec.timeout_s) == (1024, 7)
+    assert function.description == "by hand"
+    versions = await yard.versions(new)
+    assert await change(yard, new, action="sync") is None
+    assert await yard.versions(new) == versions
+    assert aws.count("UpdateFunctionConfiguration") == 0
+
+
+async def test_a_sync_of_a_function_that_is_gone_says_so_and_marks_it_failed(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    aws.functions.clear()
+
+    error = await change(yard, new, action="sync")
+
+    assert error is not None
+    assert error.code == "cloud.function_gone"
+    assert error.message == 'Function "thumbs" was not found in AWS. It may have been deleted.'
+    assert (await placed(yard, new)).state is CloudState.FAILED
+    assert await change(yard, new) is None
+    await eventually(lambda: is_in(yard, new, CloudState.ACTIVE), within_s=20)
+
+
+async def test_a_function_is_removed_there_before_it_is_removed_here(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    aws.fail("DeleteFunction", AwsError(403, "AccessDeniedException", "no"))
+
+    error = await change(yard, new, action="remove")
+    assert error is not None
+    assert error.code == "cloud.denied"
+    assert (await yard.function(new)).status is FunctionStatus.ACTIVE
+
+    assert await change(yard, new, action="remove") is None
+    assert await functions.find_function(yard.db, new.function_id) is None
+    assert aws.functions == {}
+    gone = [each for each in yard.notices if isinstance(each, FunctionChanged) and each.deleted]
+    assert [each.function_id for each in gone] == [new.function_id]
+
+
+async def test_a_connection_that_was_closed_is_not_worked_through(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    calls = len(aws.calls)
+    await yard.db.execute("UPDATE cloud_connections SET status = 'failed'")
+
+    error = await change(yard, new, action="sync")
+
+    assert error is not None
+    assert error.code == "cloud.not_connected"
+    assert len(aws.calls) == calls
+
+
+async def test_nothing_is_looked_at_that_its_cloud_is_done_with(yard: Yard, aws: FakeAws) -> None:
+    await made(yard)
+    calls = len(aws.calls)
+
+    assert await watch(yard.db, Providers({}), older_than_s=0) == 0
+    assert len(aws.calls) == calls
+
+
+async def test_functions_of_our_own_machines_sync_and_go_without_a_cloud(yard: Yard, aws: FakeAws) -> None:
+    new = await yard.ask(yard.world.new_deployment("greeter"))
+    assert (await yard.end_of(new)).error is None
+    spec = (await yard.function(new)).version.spec
+
+    assert await change(yard, new, action="sync", spec=spec) is None
+    assert await yard.versions(new) == 1
+    assert await change(yard, new, action="remove", spec=spec) is None
+    assert await functions.find_function(yard.db, new.function_id) is None
+    assert aws.calls == []
