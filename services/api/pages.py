@@ -31,7 +31,7 @@ _LANDING = {
     "health": "/health",
     "ready": "/ready",
     "metrics": "/metrics",
-    "dialects": {"neo": "/v1", "extrahorizon": "/tasks/v1"},
+    "dialects": {"neo": "/v1", "extrahorizon": "/tasks/v1", "gateways": "/api"},
 }
 
 Parameters = Mapping[str, str]

@@ -12,5 +12,7 @@ def limits(settings: Settings) -> Limits:
         keys_per_account=settings.api_keys.most,
         key_days=settings.api_keys.days,
         key_grace_s=settings.api_keys.grace_s,
+        open_sign_up=settings.workspaces.sign_up == "open",
+        plan=settings.workspaces.plan,
         max_timeout_s=settings.engine.max_timeout_s,
     )

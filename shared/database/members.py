@@ -118,19 +118,24 @@ async def update_member(db: Database, account_id: str, member: Member, membershi
     async def work(connection: Connection) -> Member | None:
         if membership.role is not Role.OWNER:
             await _keep_an_owner(connection, account_id, member)
-        await connection.execute(
-            """
-            UPDATE members SET role = $3, project_permissions = $4, updated_at = now()
-            WHERE account_id = $1 AND user_id = $2
-            """,
-            account_id,
-            member.user_id,
-            membership.role,
-            None if membership.places is None else list(membership.places),
-        )
+        await set_membership(connection, account_id, member.user_id, membership)
         return await find_member(connection, account_id, member.user_number)
 
     return await db.in_transaction(work)
+
+
+async def set_membership(connection: Connection, account_id: str, user_id: str, membership: Membership) -> None:
+    """Make a member something else, whoever is left to own the workspace."""
+    await connection.execute(
+        """
+        UPDATE members SET role = $3, project_permissions = $4, updated_at = now()
+        WHERE account_id = $1 AND user_id = $2
+        """,
+        account_id,
+        user_id,
+        membership.role,
+        None if membership.places is None else list(membership.places),
+    )
 
 
 async def remove_member(db: Database, account_id: str, member: Member) -> None:

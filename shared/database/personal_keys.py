@@ -90,8 +90,8 @@ async def revoke_key(db: Queries, user_id: str, key_id: int) -> bool:
     return revoked is not None
 
 
-async def use_key(db: Queries, sha256: str) -> tuple[Person, int] | None:
-    """Return whose key it is and its id; None when it counts for nothing. Notes that it was used."""
+async def use_key(db: Queries, sha256: str) -> Person | None:
+    """Return whose key it is; None when it counts for nothing. Notes that it was used."""
     row = await db.fetchrow(
         f"""
         SELECT k.id AS key_id, coalesce(k.last_used_at < now() - {_NOTED_EVERY}, true) AS is_stale, {PERSON_COLUMNS}
@@ -104,4 +104,4 @@ async def use_key(db: Queries, sha256: str) -> tuple[Person, int] | None:
         return None
     if row["is_stale"]:
         await db.execute("UPDATE personal_keys SET last_used_at = now() WHERE id = $1", row["key_id"])
-    return person_of(row), row["key_id"]
+    return person_of(row)

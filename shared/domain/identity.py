@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.domain.workspace import Role
+
 
 class Action(StrEnum):
     """What a caller may be allowed to do; the permission table maps each to every dialect's own names."""
@@ -48,7 +50,7 @@ class Identity:
     An authenticated caller, bound to one environment of one account.
 
     ``permissions`` are the names the credential carries: ``read write execute admin`` for API keys, Extra
-    Horizon permission names for users.
+    Horizon permission names for users. A member of the account as a workspace has a ``role`` instead.
     """
 
     account_id: str
@@ -57,3 +59,4 @@ class Identity:
     key_id: str | None = None
     user_id: str | None = None
     application_id: str | None = None
+    role: Role | None = None

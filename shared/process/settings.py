@@ -38,6 +38,7 @@ from shared.process.variables import (
     variables,
     whole,
 )
+from shared.process.workspace_settings import WorkspaceSettings
 
 __all__ = [
     "AdminSettings",
@@ -59,6 +60,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StopSettings",
+    "WorkspaceSettings",
     "load_settings",
     "markdown_table",
 ]
@@ -355,6 +357,7 @@ class Settings:
     browsers: BrowserSettings = block(BrowserSettings)
     aws: AwsSettings = block(AwsSettings)
     host_services: HostServicesSettings = block(HostServicesSettings)
+    workspaces: WorkspaceSettings = block(WorkspaceSettings)
     retention: RetentionSettings = block(RetentionSettings)
     stop: StopSettings = block(StopSettings)
 

@@ -2,7 +2,8 @@
 Who may do what: the one place that knows every permission name.
 
 An API key carries the four names of contracts/neo.md section 2; a user carries the names of
-contracts/extrahorizon.md section 7, some of which may be narrowed to one function by ``:<function name>``.
+contracts/extrahorizon.md section 7, some of which may be narrowed to one function by ``:<function name>``; a member
+of a workspace has a role (``shared.domain.workspace``) and may be narrowed to some places.
 Calling an API function and direct execution are also opened by the function's permission mode: ``public`` to
 anybody, ``allUsers`` to any authenticated user.
 """
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from shared.domain.errors import ForbiddenError, UnauthenticatedError
 from shared.domain.function import Function, PermissionMode
 from shared.domain.identity import Action, Identity
+from shared.domain.workspace import Membership, Permission
 
 _ADMIN = "admin"
 
@@ -83,6 +85,16 @@ _USER: Mapping[Action, str] = {
     Action.TAKE_ROLES: "REMOVE_ROLE_FROM_USER",
 }
 
+_MEMBER: Mapping[Action, Permission] = {
+    Action.LIST_FUNCTIONS: Permission.VIEW_RESOURCES,
+    Action.READ_FUNCTION: Permission.VIEW_RESOURCES,
+    Action.CREATE_FUNCTION: Permission.CREATE_RESOURCES,
+    Action.UPDATE_FUNCTION: Permission.UPDATE_RESOURCES,
+    Action.DELETE_FUNCTION: Permission.DELETE_RESOURCES,
+    Action.INVOKE_FUNCTION: Permission.UPDATE_RESOURCES,
+    Action.READ_EXECUTIONS: Permission.VIEW_RESOURCES,
+}
+
 # What a user has no permission for, by whatever name: these actions are done with an API key.
 _KEYS_ALONE = "an API key"
 
@@ -107,6 +119,10 @@ def authorize(identity: Identity | None, action: Action, function: Function | No
     if identity.key_id is not None:
         required = _KEY[action]
         allowed = required in identity.permissions or _ADMIN in identity.permissions
+    elif identity.role is not None:
+        permission = _MEMBER.get(action)
+        required = permission or _KEYS_ALONE
+        allowed = permission is not None and Membership(role=identity.role).may(permission)
     else:
         required = _USER.get(action, _KEYS_ALONE)
         allowed = required in identity.permissions or (
@@ -114,6 +130,29 @@ def authorize(identity: Identity | None, action: Action, function: Function | No
         )
     if not allowed:
         raise ForbiddenError(f"the permission {required} is missing", required=required)
+
+
+def authorize_member(
+    membership: Membership | None,
+    permission: Permission | None,
+    project: str | None = None,
+    environment: str | None = None,
+) -> Membership:
+    """
+    Return what the caller is in a workspace when their role allows it there, or raise.
+
+    ``permission`` None asks for membership alone. ``project`` and ``environment`` are the slugs of where.
+
+    Raises:
+        ForbiddenError: no member, kept out of that place, or a role that lacks what the field ``required`` names.
+    """
+    if membership is None:
+        raise ForbiddenError("You are not a member of this workspace")
+    if project is not None and not membership.may_be_in(project, environment):
+        raise ForbiddenError("Your membership does not extend to this place")
+    if permission is not None and not membership.may(permission):
+        raise ForbiddenError(f"The permission {permission} is missing", required=permission)
+    return membership
 
 
 def _opened_by_mode(identity: Identity | None, mode: PermissionMode) -> bool:

@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.api.dialects.dialect import Dialect, Route
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
+from services.api.dialects.gateways.routes import GatewaysDialect
 from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
 from services.api.openapi import PLATFORM_VERSION, document
@@ -24,9 +25,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def dialects() -> tuple[Dialect, ...]:
-    """Both dialects; describing them touches no platform."""
+    """All dialects; describing them touches no platform."""
     nothing = Platform.__new__(Platform)
-    return NeoDialect(nothing, Health("api"), Browsers(None)), ExtraHorizonDialect(nothing)
+    neo = NeoDialect(nothing, Health("api"), Browsers(None))
+    return neo, ExtraHorizonDialect(nothing), GatewaysDialect(nothing)
 
 
 @pytest.fixture

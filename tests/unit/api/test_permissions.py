@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.api.access.permissions import authorize
+from services.api.access.permissions import authorize, authorize_member
 from shared.domain.errors import ForbiddenError, UnauthenticatedError
 from shared.domain.function import (
     Convention,
@@ -17,6 +17,7 @@ from shared.domain.function import (
 )
 from shared.domain.identity import Action, Identity
 from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSIONS
+from shared.domain.workspace import PERMISSIONS, Membership, Permission, Role
 
 KEY_NEEDS = {
     Action.LIST_FUNCTIONS: "read",
@@ -194,3 +195,53 @@ def test_a_permission_for_one_function_does_not_open_management() -> None:
 @pytest.mark.parametrize("action", Action)
 def test_all_users_opens_calls_and_direct_execution_to_any_user_and_nothing_else(action: Action) -> None:
     assert allowed(user(), action, function(PermissionMode.ALL_USERS)) is (action in BY_MODE)
+
+
+MEMBER_NEEDS = {
+    Action.LIST_FUNCTIONS: Permission.VIEW_RESOURCES,
+    Action.READ_FUNCTION: Permission.VIEW_RESOURCES,
+    Action.READ_EXECUTIONS: Permission.VIEW_RESOURCES,
+    Action.CREATE_FUNCTION: Permission.CREATE_RESOURCES,
+    Action.UPDATE_FUNCTION: Permission.UPDATE_RESOURCES,
+    Action.INVOKE_FUNCTION: Permission.UPDATE_RESOURCES,
+    Action.DELETE_FUNCTION: Permission.DELETE_RESOURCES,
+}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("action", Action)
+def test_a_member_of_a_workspace_may_do_what_their_role_allows(action: Action, role: Role) -> None:
+    member = Identity(account_id="a", environment_id="e", permissions=frozenset(), user_id="u", role=role)
+    needed = MEMBER_NEEDS.get(action)
+
+    if needed is not None and needed in PERMISSIONS[role]:
+        authorize(member, action)
+    else:
+        with pytest.raises(ForbiddenError):
+            authorize(member, action)
+
+
+def test_permissions_of_another_dialect_give_a_member_nothing() -> None:
+    everything = frozenset({*API_KEY_PERMISSIONS, *EXTRA_HORIZON_PERMISSIONS, *Permission})
+    member = Identity(account_id="a", environment_id="e", permissions=everything, user_id="u", role=Role.VIEWER)
+
+    with pytest.raises(ForbiddenError):
+        authorize(member, Action.CREATE_FUNCTION)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("permission", Permission)
+def test_a_role_lets_in_where_it_allows_the_thing_and_the_place(permission: Permission, role: Role) -> None:
+    member = Membership(role=role, places=("shop/live",))
+
+    if permission in PERMISSIONS[role]:
+        assert authorize_member(member, permission, "shop", "live") is member
+    else:
+        with pytest.raises(ForbiddenError) as refused:
+            authorize_member(member, permission, "shop", "live")
+        assert refused.value.fields == {"required": permission}
+    with pytest.raises(ForbiddenError):
+        authorize_member(member, permission, "shop", "master")
+    with pytest.raises(ForbiddenError):
+        authorize_member(None, permission)
+    assert authorize_member(member, None) is member

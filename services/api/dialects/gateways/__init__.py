@@ -1,0 +1,1 @@
+"""The Gateways dialect: workspaces, projects and environments, and what is deployed to them."""

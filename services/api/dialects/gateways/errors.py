@@ -1,0 +1,53 @@
+"""
+Platform errors in the words of the Gateways dialect: ``{"error", "message"}``, sometimes more keys (section 2.3).
+
+The status comes from the error's own code where the contract names it, else from its kind; ``error`` says which
+case it is, ``message`` what is wrong with this request.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from services.api.http import json_response
+from shared.domain.errors import Kind, PlatformError
+
+_BY_CODE: Mapping[str, tuple[int, str]] = {
+    "function.not_found": (404, "Function not found"),
+    "account.quota_exceeded": (403, "Plan limit exceeded"),
+    "route.method_not_allowed": (405, "Method not allowed"),
+    "access.too_many_failed_logins": (429, "Too many failed logins"),
+}
+_BY_KIND: Mapping[Kind, tuple[int, str]] = {
+    Kind.INVALID: (400, "Bad Request"),
+    Kind.UNAUTHENTICATED: (401, "Unauthorized"),
+    Kind.FORBIDDEN: (403, "Forbidden"),
+    Kind.NOT_FOUND: (404, "Not found"),
+    Kind.CONFLICT: (409, "Conflict"),
+    Kind.TOO_LARGE: (413, "Payload too large"),
+    Kind.THROTTLED: (429, "Too many requests"),
+    Kind.TIMEOUT: (503, "Service unavailable"),
+    Kind.UNAVAILABLE: (503, "Service unavailable"),
+    Kind.INTERNAL: (500, "Internal Server Error"),
+}
+_RETRY_AFTER_S = 1
+_TOLD_OTHERWISE = frozenset({"what", "allow", "limit", "currentValue", "maxKeys", "reset_in_seconds"})
+
+
+def render(error: PlatformError) -> web.Response:
+    """Return a platform error as this dialect's answer."""
+    status, title = _BY_CODE.get(error.code) or _BY_KIND[error.kind]
+    more: dict[str, Any] = {name: value for name, value in error.fields.items() if name not in _TOLD_OTHERWISE}
+    if "maxKeys" in error.fields:
+        status, title = 429, "Too many API keys"
+        more["maxKeys"] = error.fields["maxKeys"]
+    elif error.code == "account.quota_exceeded":
+        more |= {name: error.fields[name] for name in ("currentValue", "limit") if name in error.fields}
+        more["upgradeRequired"] = True
+    elif "what" in error.fields:
+        title = f"{error.fields['what']} not found"
+    response = json_response({"error": title, "message": error.message, **more}, status)
+    if error.kind in (Kind.THROTTLED, Kind.TIMEOUT, Kind.UNAVAILABLE):
+        response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
+    return response
