@@ -19,7 +19,7 @@ from shared.domain.errors import UnauthenticatedError, UnavailableError
 from shared.domain.ids import new_record_id
 
 _ALGORITHM = "HS256"
-_KEY_BYTES = 32
+KEY_BYTES = 32
 _REQUIRED = ["exp", "sub", "sid"]
 
 
@@ -43,24 +43,18 @@ class SessionTokens:
 
     async def issue(self, db: Database, envelope: Envelope, claims: SessionClaims, expires_at: datetime) -> str:
         """Return a token; raise ``UnavailableError`` when there is no master key to keep the signing key under."""
-        payload = {"sub": str(claims.user_number), "sid": claims.session_id, "exp": expires_at, "jti": new_record_id()}
-        return jwt.encode(payload, await self._signing_key(db, envelope), algorithm=_ALGORITHM)
+        return token_for(await self._signing_key(db, envelope), claims, expires_at)
 
     async def read(self, db: Database, envelope: Envelope, token: str) -> SessionClaims:
         """Return what a token says; raise ``UnauthenticatedError`` for one that is not ours or past its time."""
-        key = await self._signing_key(db, envelope)
-        try:
-            payload = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": _REQUIRED})
-            return SessionClaims(session_id=int(payload["sid"]), user_number=int(payload["sub"]))
-        except (jwt.InvalidTokenError, ValueError) as error:
-            raise UnauthenticatedError("The session token is not valid") from error
+        return claims_of(await self._signing_key(db, envelope), token)
 
     async def _signing_key(self, db: Database, envelope: Envelope) -> bytes:
         if self._key is None:
             kept = await sessions.find_session_key(db)
             if kept is None:
                 key_id = new_record_id()
-                sealed = await envelope.seal(secrets.token_bytes(_KEY_BYTES), key_id)
+                sealed = await envelope.seal(secrets.token_bytes(KEY_BYTES), key_id)
                 await sessions.add_session_key(db, SealedSessionKey(id=key_id, sealed=sealed))
                 # Whoever was first, the one in the database counts.
                 kept = await sessions.find_session_key(db)
@@ -68,3 +62,18 @@ class SessionTokens:
                 raise UnavailableError("the key of sessions is just being replaced")
             self._key = await envelope.open(kept.sealed, kept.id)
         return self._key
+
+
+def token_for(key: bytes, claims: SessionClaims, expires_at: datetime) -> str:
+    """Return a token that says this; no two are the same."""
+    payload = {"sub": str(claims.user_number), "sid": claims.session_id, "exp": expires_at, "jti": new_record_id()}
+    return jwt.encode(payload, key, algorithm=_ALGORITHM)
+
+
+def claims_of(key: bytes, token: str) -> SessionClaims:
+    """Return what a token says; raise ``UnauthenticatedError`` for one that is not ours or past its time."""
+    try:
+        payload = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": _REQUIRED})
+        return SessionClaims(session_id=int(payload["sid"]), user_number=int(payload["sub"]))
+    except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        raise UnauthenticatedError("The session token is not valid") from error
