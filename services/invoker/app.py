@@ -20,12 +20,14 @@ from services.invoker.invoke import Invoker
 from services.invoker.keeper import Keeper
 from services.invoker.metrics import PoolCollector
 from services.invoker.pool.pool import FunctionCode, WorkerPool
+from services.invoker.providers.clouds import Clouds, Runner
 from services.invoker.receipts import SIGN_S, Receipts
-from services.invoker.settings import PACKAGE_CACHE_BYTES, engine_settings
+from services.invoker.settings import KEEP_CONNECTION_S, PACKAGE_CACHE_BYTES, engine_settings
 from services.invoker.vault import Vault
 from services.ports import Ports
 from services.signing import REFRESH_S, ServiceKey
 from shared.database.function_cache import FunctionCache
+from shared.domain.placement import AWS
 from shared.messages.messages import FunctionChanged, Notice
 from shared.messages.topology import ASYNC_QUEUE
 from shared.packages.cache import PackageCache
@@ -65,7 +67,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     stack.push_async_callback(pool.close)
     receipts = Receipts(ports.db, signing)
     vault = Vault(ports.db, ports.envelope)
-    invoker = Invoker(functions, vault, pool, ports.bus.record, receipts, services)
+    clouds = await stack.enter_async_context(_clouds(settings, ports))
+    invoker = Invoker(functions, vault, pool, ports.bus.record, receipts, services, clouds)
     runner = ExecutionRunner(
         ports.db,
         functions,
@@ -101,6 +104,24 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     ports.health.add("receipts", signing.check, readiness=False)
     _report(pool, ports, stack)
     return InvokerService(ports=ports, pool=pool)
+
+
+def _clouds(settings: Settings, ports: Ports) -> Clouds:
+    async def aws(stack: AsyncExitStack) -> Runner:
+        return await asyncio.to_thread(_aws, settings, ports, stack)
+
+    return Clouds(ports.db, {AWS: aws})
+
+
+def _aws(settings: Settings, ports: Ports, stack: AsyncExitStack) -> Runner:
+    """Make what runs functions at AWS; boto3 takes a while to load."""
+    from services.invoker.providers.aws import AwsRunner  # noqa: PLC0415 - see providers/clouds.py
+    from shared.cloud.aws.sessions import INVOKE, AwsSessions  # noqa: PLC0415
+    from shared.cloud.connections import Connections  # noqa: PLC0415
+
+    sessions = AwsSessions(settings.aws, threads=settings.aws.max_invocations, config=INVOKE)
+    stack.push_async_callback(sessions.close)
+    return AwsRunner(sessions, Connections(ports.db, ports.envelope, keep_s=KEEP_CONNECTION_S))
 
 
 async def _details(pool: WorkerPool) -> Mapping[str, Any]:

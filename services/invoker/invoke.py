@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from services.invoker import api_response
 from services.invoker.host_services.services import HostServices
 from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
+from services.invoker.providers.clouds import Clouds
 from services.invoker.receipts import Receipts, ended_run
 from services.invoker.redaction import Redactor
 from services.invoker.vault import OpenedSecrets, Vault
@@ -24,6 +25,7 @@ from shared.domain.errors import PlatformError
 from shared.domain.execution import ExecutionKind
 from shared.domain.function import Convention, Function
 from shared.domain.outcome import Failure, Oversized, Report, Returned, failure_of
+from shared.domain.placement import LOCAL
 from shared.messages.messages import (
     ApiAnswer,
     ApiRequestFinished,
@@ -48,7 +50,7 @@ class Invoker:
     """
     Runs functions for callers who wait. One per process; holds no state between calls.
 
-    Without ``services`` no function may call its host.
+    Without ``services`` no function may call its host; without ``clouds`` only those on our own machines run.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Invoker:
         record: Callable[[Record], None],
         receipts: Receipts,
         services: HostServices | None = None,
+        clouds: Clouds | None = None,
     ) -> None:
         self._functions = functions
         self._vault = vault
@@ -66,6 +69,7 @@ class Invoker:
         self._record = record
         self._receipts = receipts
         self._services = services
+        self._clouds = clouds
 
     async def answer(self, command: InvokeFunction) -> InvocationReply:
         """Run the function a command names and return the reply."""
@@ -100,6 +104,9 @@ class Invoker:
         ``deadline_s`` bounds waiting for a worker and running together; with ``wait_s`` the waiting has a bound
         of its own.
         """
+        if function.provider != LOCAL and self._clouds is not None:
+            report = await self._clouds.run(function, event, deadline_s=deadline_s, wait_s=wait_s)
+            return _bounded(report, NEO_RESULT_BYTES) if kind == ExecutionKind.NEO else report
         began = time.monotonic()
         secrets = await self._vault.open(function)
         spent_s = time.monotonic() - began if wait_s is None else 0.0
@@ -137,6 +144,8 @@ class Invoker:
     def _answer_execution(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
         result = report.outcome.result if isinstance(report.outcome, Returned) else b""
         reply = _reply(command, report, failure_of(report.outcome), payload=result)
+        if command.log_tail_bytes:
+            reply = replace(reply, log_tail=log_tail(report, command.log_tail_bytes))
         record = _execution(command, function, report, reply)
         if command.kind == ExecutionKind.NEO:
             record = replace(record, receipt=self._receipts.at_once(ended_run(record, function.version.code_hash)))
@@ -159,6 +168,21 @@ def _bounded(report: Report, limit_bytes: int) -> Report:
     if not isinstance(report.outcome, Returned) or len(report.outcome.result) <= limit_bytes:
         return report
     return replace(report, outcome=Oversized(size_bytes=len(report.outcome.result), limit_bytes=limit_bytes))
+
+
+def log_tail(report: Report, most_bytes: int) -> str:
+    """Return the last lines of a run that fit; of one that is longer than all its end."""
+    kept: list[bytes] = []
+    left = most_bytes
+    for line in reversed(report.logs):
+        encoded = line.message.encode(errors="replace") + b"\n"
+        if len(encoded) > left:
+            if not kept:
+                kept.append(encoded[-left:])
+            break
+        kept.append(encoded)
+        left -= len(encoded)
+    return b"".join(reversed(kept)).decode(errors="replace")
 
 
 def code_of(function: Function) -> FunctionCode:

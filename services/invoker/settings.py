@@ -3,6 +3,9 @@
 from services.invoker.pool.settings import EngineSettings, NetworkPolicy, SandboxLevel
 from shared.process.settings import Settings
 
+KEEP_CONNECTION_S = 30.0
+"""How long an invoker may go on calling functions through a cloud connection that was closed."""
+
 PACKAGE_CACHE_BYTES = 4 << 30
 """Unpacked packages kept on this machine's disk; the least recently used go first."""
 

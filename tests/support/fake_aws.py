@@ -59,6 +59,7 @@ class FakeAws:
     def __init__(self) -> None:
         self.url = ""
         self.account = ACCOUNT
+        self.external_id = EXTERNAL_ID
         self.looks = 2
         self.calls: list[str] = []
         self.requests: list[tuple[str, Mapping[str, Any]]] = []
@@ -68,6 +69,7 @@ class FakeAws:
         self.assumed: list[str] = []
         self.invocation = Invocation()
         self.hold: threading.Event | None = None
+        self.drops_next = False
         self.lock = threading.RLock()
 
     def fail(self, action: str, *errors: AwsError) -> None:
@@ -86,7 +88,7 @@ class FakeAws:
             return work()
 
     def assume_role(self, form: Mapping[str, str]) -> str:
-        if form["RoleArn"] != ROLE or form.get("ExternalId") != EXTERNAL_ID:
+        if form["RoleArn"] != ROLE or form.get("ExternalId") != self.external_id:
             raise AwsError(403, "AccessDenied", f"not authorized to perform: sts:AssumeRole on {form['RoleArn']}")
         self.assumed.append(form["RoleSessionName"])
         return (
@@ -260,6 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if self.aws.hold is not None:
             self.aws.hold.wait(30)
+        if self.aws.drops_next:
+            self.aws.drops_next, self.close_connection = False, True
+            return
         told = self.aws.invocation
         headers = {"x-amz-log-result": base64.b64encode(told.logs.encode()).decode()}
         if told.error is not None:
