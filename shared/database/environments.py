@@ -9,7 +9,7 @@ import asyncpg
 from shared.database import members
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.projects import Project, move_default, pass_default_on, within_plan
-from shared.database.slugs import free_slug
+from shared.database.slugs import free_slug, lock_slugs
 from shared.database.text import storable, storable_or_none
 from shared.database.workspaces import lock_workspace
 from shared.domain.errors import NameTakenError
@@ -112,6 +112,7 @@ async def update_environment(
     """
 
     async def work(connection: Connection) -> ProjectEnvironment:
+        await lock_slugs(connection)
         await connection.execute(
             "UPDATE environments SET name = $2, slug = $3, description = $4, updated_at = now() WHERE id = $1",
             environment.id,

@@ -13,7 +13,7 @@ import asyncpg
 
 from shared.database import members
 from shared.database.pool import Connection, Database, Queries, Row
-from shared.database.slugs import free_slug
+from shared.database.slugs import free_slug, lock_slugs
 from shared.database.text import storable, storable_or_none
 from shared.database.workspaces import Workspace, lock_workspace, membership_of
 from shared.domain.errors import NameTakenError, QuotaExceededError
@@ -150,6 +150,7 @@ async def update_project(db: Database, project: Project, *, name: str, slug: str
     """
 
     async def work(connection: Connection) -> Project:
+        await lock_slugs(connection)
         await connection.execute(
             "UPDATE projects SET name = $2, slug = $3, description = $4, updated_at = now() WHERE id = $1",
             project.id,

@@ -14,7 +14,7 @@ async def free_slug(connection: Connection, table: str, name: str, project_id: s
     ``table`` is ``accounts``, ``projects``, or ``environments`` with the project they are in. Deleted rows keep
     theirs. The caller inserts the row in the same transaction.
     """
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    await lock_slugs(connection)
     wanted = slug_of(name)
     if not await is_taken(connection, table, wanted, project_id):
         return wanted
@@ -27,6 +27,11 @@ async def free_slug(connection: Connection, table: str, name: str, project_id: s
         project_id,
     )
     return f"{wanted}-{max(last or 1, 1) + 1}"
+
+
+async def lock_slugs(connection: Connection) -> None:
+    """Let nobody else be given a slug until the transaction ends: whoever chooses one themselves takes this first."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
 
 async def is_taken(db: Queries, table: str, slug: str, project_id: str | None = None) -> bool:

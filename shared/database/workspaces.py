@@ -10,8 +10,8 @@ from datetime import datetime
 
 import asyncpg
 
-from shared.database.pool import Connection, Queries, Row
-from shared.database.slugs import free_slug
+from shared.database.pool import Connection, Database, Queries, Row
+from shared.database.slugs import free_slug, lock_slugs
 from shared.database.text import storable, storable_or_none
 from shared.domain.errors import NameTakenError
 from shared.domain.ids import new_record_id
@@ -59,6 +59,7 @@ class Usage:
     projects: int
     environments: int
     resources: int
+    cloud_connections: int
     members: int
 
 
@@ -125,15 +126,17 @@ async def workspaces_of(db: Queries, user_id: str) -> Sequence[Joined]:
     return found
 
 
-async def update_workspace(db: Queries, workspace: Workspace) -> Workspace:
+async def update_workspace(db: Database, workspace: Workspace) -> Workspace:
     """
     Keep a workspace's name, slug and description as they are here.
 
     Raises:
         NameTakenError: another workspace has the slug.
     """
-    try:
-        row = await db.fetchrow(
+
+    async def work(connection: Connection) -> Row | None:
+        await lock_slugs(connection)
+        return await connection.fetchrow(
             f"""
             UPDATE accounts a SET name = $2, slug = $3, description = $4, updated_at = now()
             WHERE id = $1 RETURNING {_COLUMNS}
@@ -143,6 +146,9 @@ async def update_workspace(db: Queries, workspace: Workspace) -> Workspace:
             workspace.slug,
             storable_or_none(workspace.description),
         )
+
+    try:
+        row = await db.in_transaction(work)
     except asyncpg.UniqueViolationError as error:
         raise NameTakenError(f"another workspace has the slug {workspace.slug}", field="slug") from error
     assert row is not None  # accounts are never removed
@@ -166,7 +172,12 @@ async def delete_workspace(connection: Connection, workspace_id: str) -> None:
 
 
 async def usage(db: Queries, workspace_id: str) -> Usage:
-    """Return what a workspace has now; deleted things do not count, pending invitations count as members."""
+    """
+    Return what a workspace has now.
+
+    Deleted things do not count, nor connections that are not in use or lead to this installation itself; pending
+    invitations count as members.
+    """
     row = await db.fetchrow(
         """
         SELECT
@@ -174,6 +185,8 @@ async def usage(db: Queries, workspace_id: str) -> Usage:
             (SELECT count(*) FROM environments e JOIN projects p ON p.id = e.project_id
              WHERE e.account_id = $1 AND e.deleted_at IS NULL AND p.deleted_at IS NULL) AS environments,
             (SELECT count(*) FROM functions WHERE account_id = $1 AND deleted_at IS NULL) AS resources,
+            (SELECT count(*) FROM cloud_connections WHERE account_id = $1 AND deleted_at IS NULL
+                AND status = 'connected' AND provider <> 'local') AS cloud_connections,
             (SELECT count(*) FROM members WHERE account_id = $1)
             + (SELECT count(*) FROM invitations
                WHERE account_id = $1 AND status = 'pending' AND expires_at > now()) AS members

@@ -61,6 +61,27 @@ async def test_a_reserved_slug_is_never_given_out(db: Database) -> None:
     assert await slugs.is_taken(db, "projects", "check-name")
 
 
+async def test_whoever_chooses_a_slug_never_collides_with_those_who_are_given_theirs(db: Database) -> None:
+    workspace = await a_workspace(db)
+    person = await a_person(db, workspace)
+    chosen = [await a_project(db, workspace, person, f"Other {letter}") for letter in "abc"]
+
+    async def choose(project: Project, slug: str) -> Project | NameTakenError:
+        try:
+            return await projects.update_project(db, project, name="Shop", slug=slug, description=None)
+        except NameTakenError as taken:
+            return taken
+
+    await asyncio.gather(
+        *(a_project(db, workspace, person, "Shop") for _ in range(5)),
+        *(choose(project, f"shop-{number}") for number, project in enumerate(chosen, 2)),
+    )
+
+    listed = await projects.list_projects(db, person.id)
+    assert len(listed) == 8
+    assert len({each.slug for each in listed}) == 8
+
+
 async def test_a_name_that_ends_like_a_numbered_slug_collides_with_none(db: Database) -> None:
     made = [(await a_workspace(db, name)).slug for name in ("A 2", "A", "A", "A 2", "A 99999999999", "A")]
 

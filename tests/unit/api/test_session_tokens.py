@@ -36,7 +36,7 @@ def test_two_tokens_of_a_session_are_never_the_same() -> None:
         jwt.encode(CLAIMS, bytes(reversed(KEY)), algorithm="HS256"),
         jwt.encode(CLAIMS, KEY * 2, algorithm="HS512"),
         jwt.encode(CLAIMS, KEY * 2, algorithm="HS384"),
-        jwt.encode(CLAIMS, None, algorithm="none"),
+        jwt.encode(CLAIMS, "", algorithm="none"),
         jwt.encode({**CLAIMS, "exp": datetime.now(UTC) - timedelta(seconds=1)}, KEY, algorithm="HS256"),
         jwt.encode({**CLAIMS, "sid": "three"}, KEY, algorithm="HS256"),
         jwt.encode({**CLAIMS, "sid": None}, KEY, algorithm="HS256"),

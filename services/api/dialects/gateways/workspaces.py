@@ -109,6 +109,7 @@ async def show_usage(door: Door, request: web.BaseRequest, parameters: Parameter
             "projects": views.used(usage.projects, plan.projects),
             "environments": views.used(usage.environments, UNLIMITED),
             "resources": views.used(usage.resources, plan.resources),
+            "cloudConnections": views.used(usage.cloud_connections, plan.cloud_connections),
             "members": views.used(usage.members, plan.members),
         },
     )
