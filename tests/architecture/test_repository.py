@@ -62,7 +62,7 @@ def test_generated_pages_are_what_the_code_says(path: Path) -> None:
 
 
 def test_the_example_environment_lists_exactly_our_variables() -> None:
-    listed = re.findall(r"^#?(TIDEMILL_\w+)=", read(ROOT / ".env.example"), re.MULTILINE)
+    listed = re.findall(r"^#?((?:TIDEMILL|LAMBDA)_\w+)=", read(ROOT / ".env.example"), re.MULTILINE)
 
     assert sorted(listed) == sorted(variable.name for _, variable in variables(Settings))
 
