@@ -17,6 +17,7 @@ from services.api.access.credentials import CredentialCache
 from services.api.access.key_usage import WRITE_EVERY_S, KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
+from services.api.cloud_doors import CloudDoors
 from services.api.deployments import DeploymentWaiters
 from services.api.dialects.dialect import Dialect
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
@@ -111,6 +112,8 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
     stack.push_async_callback(accept.close)
     task_notices = TaskNotices(ports.bus)
     stack.callback(task_notices.close)
+    doors = CloudDoors(settings.aws)
+    stack.push_async_callback(doors.close)
     return Platform(
         db=ports.db,
         bus=ports.bus,
@@ -127,6 +130,8 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         dispatcher=Dispatcher(ports.db, ports.bus),
         task_notices=task_notices,
         limits=limits(settings),
+        aws=settings.aws,
+        enter_cloud=doors.enter,
         default_environment_id=(await accounts.default_environment(ports.db)).id,
     )
 

@@ -5,7 +5,8 @@ An operation takes the platform first, then who is calling, then what is asked. 
 nothing is opened here; ``app.py`` opens and closes it all.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from services.api.access.addresses import Addresses
 from services.api.access.credentials import CredentialCache
@@ -23,6 +24,7 @@ from shared.database.group_commit import GroupCommit
 from shared.database.pool import Database
 from shared.domain.plan import DEFAULT_PLAN
 from shared.packages.store import PackageStore
+from shared.process.aws_settings import AwsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """A way into an AWS account that is to be tried: a role, and the secret it asks for."""
+
+    connection_id: str
+    role_arn: str
+    external_id: str = field(repr=False)
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """Everything an operation may use. ``default_environment_id`` is where callers with no credential act."""
+    """
+    Everything an operation may use.
+
+    ``default_environment_id`` is where callers with no credential act. ``enter_cloud`` tries a way into a cloud: see
+    ``cloud_doors.py``.
+    """
 
     db: Database
     bus: Bus
@@ -74,4 +91,6 @@ class Platform:
     dispatcher: Dispatcher
     task_notices: TaskNotices
     limits: Limits
+    aws: AwsSettings
+    enter_cloud: Callable[[Entrance], Awaitable[None]]
     default_environment_id: str

@@ -1,14 +1,14 @@
 """
 Accounts, their first project and environment, and the first credentials.
 
-A new account has project ``default`` with environment ``master``. The oldest account is the platform's own: its
-default environment is where callers without credentials reach public functions.
+A new account has project ``default`` with environment ``master``, on this installation itself. The oldest account is
+the platform's own: its default environment is where callers without credentials reach public functions.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.database import access, people, workspaces
+from shared.database import access, cloud_connections, people, workspaces
 from shared.database.pool import Connection, Database, Queries
 from shared.database.slugs import free_slug
 from shared.database.text import storable
@@ -164,11 +164,14 @@ async def _create_account(connection: Connection, name: str) -> Environment:
         await free_slug(connection, "accounts", name),
     )
     await connection.execute(
-        "INSERT INTO projects (id, account_id, slug, name, is_default) VALUES ($1, $2, $3, $4, true)",
+        """
+        INSERT INTO projects (id, account_id, slug, name, is_default, connection_id) VALUES ($1, $2, $3, $4, true, $5)
+        """,
         environment.project_id,
         environment.account_id,
         environment.project_slug,
         _FIRST_PROJECT,
+        (await cloud_connections.ensure_local(connection, environment.account_id)).id,
     )
     await connection.execute(
         """

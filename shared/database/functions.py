@@ -197,7 +197,7 @@ async def set_enabled(db: Queries, function_id: str, *, enabled: bool) -> Functi
 
 async def delete_function(db: Queries, function_id: str) -> Function | None:
     """
-    Delete a function: it is not found any more, its name is free, its records stay.
+    Delete a function: it is not found any more, its name is free, its connections to others go, its records stay.
 
     Return it as it was, with the revision and the status it has now; None when there is none to delete.
     """
@@ -207,6 +207,10 @@ async def delete_function(db: Queries, function_id: str) -> Function | None:
             UPDATE functions SET status = 'deleted', deleted_at = now(), updated_at = now(), revision = revision + 1
             WHERE id = $1 AND status = ANY($2::text[]) AND active_version_id IS NOT NULL
             RETURNING *
+        ), unlinked AS (
+            DELETE FROM resource_connections c USING deleted d WHERE c.environment_id = d.environment_id AND (
+                (c.source_type = 'function' AND c.source_number = d.number)
+                OR (c.target_type = 'function' AND c.target_number = d.number))
         )
         SELECT {_COLUMNS} FROM deleted f JOIN function_versions v ON v.id = f.active_version_id
         """,  # noqa: S608 - built from constants

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import asyncpg
 
-from shared.database import members
+from shared.database import cloud_connections, members
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.slugs import free_slug, lock_slugs
 from shared.database.text import storable, storable_or_none
@@ -23,9 +23,24 @@ from shared.domain.workspace import Membership
 _PROJECT = """
     p.id, p.number, p.account_id, p.slug, p.name, p.description, p.is_default, p.created_at, p.updated_at, p.deleted_at,
     (SELECT u.number FROM users u WHERE u.id = p.user_id) AS user_number, a.number AS workspace_number,
-    a.slug AS workspace_slug, a.name AS workspace_name, a.plan
+    a.slug AS workspace_slug, a.name AS workspace_name, a.plan,
+    (SELECT jsonb_build_object('number', c.number, 'provider', c.provider, 'region', c.region, 'name', c.name,
+                               'cloud_account_id', c.cloud_account_id, 'role_arn', c.role_arn)
+     FROM cloud_connections c WHERE c.id = p.connection_id) AS linked
 """
 _FIRST_ENVIRONMENT = "master"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """What is told of the connection a project is linked to: see ``cloud_connections.CloudConnection``."""
+
+    number: int
+    provider: str
+    region: str
+    name: str | None
+    cloud_account_id: str | None
+    role_arn: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,7 @@ class Project:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    linked: Linked | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +77,9 @@ class NewProject:
 
 async def add_project(db: Database, workspace: Workspace, new: NewProject) -> Project:
     """
-    Keep a project with its first environment; the first of its workspace is the default one.
+    Keep a project with its first environment.
+
+    The first of its workspace is the default one, and linked to this installation itself.
 
     Raises:
         QuotaExceededError: the workspace has as many as its plan allows; the fields say how many.
@@ -73,15 +91,16 @@ async def add_project(db: Database, workspace: Workspace, new: NewProject) -> Pr
             "SELECT count(*) FROM projects WHERE account_id = $1 AND deleted_at IS NULL", workspace.id
         )
         within_plan(there, new.most, "projects")
-        project_id = new_record_id()
+        project_id, home = new_record_id(), None
         if there == 0:
+            home = await cloud_connections.ensure_local(connection, workspace.id)
             await connection.execute(
                 "UPDATE projects SET is_default = false WHERE account_id = $1 AND is_default", workspace.id
             )
         await connection.execute(
             """
-            INSERT INTO projects (id, account_id, slug, name, description, user_id, is_default)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            INSERT INTO projects (id, account_id, slug, name, description, user_id, is_default, connection_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             """,
             project_id,
             workspace.id,
@@ -90,6 +109,7 @@ async def add_project(db: Database, workspace: Workspace, new: NewProject) -> Pr
             storable_or_none(new.description),
             new.user_id,
             there == 0,
+            None if home is None else home.id,
         )
         await connection.execute(
             """
@@ -237,4 +257,6 @@ async def _read(connection: Connection, project_id: str) -> Project:
 
 
 def _project_of(row: Row) -> Project:
-    return Project(**{name: row[name] for name in Project.__slots__})
+    linked = row["linked"]
+    columns = {name: row[name] for name in Project.__slots__ if name != "linked"}
+    return Project(**columns, linked=None if linked is None else Linked(**linked))

@@ -13,6 +13,7 @@ from services.api.access.credentials import CredentialCache
 from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
+from services.api.cloud_doors import CloudDoors
 from services.api.deployments import DeploymentWaiters
 from services.api.dispatch import Dispatcher
 from services.api.operations.create_function import NewFunction, Upload, create_function
@@ -34,6 +35,7 @@ from shared.domain.function import Convention, FunctionStatus, VersionSpec
 from shared.domain.identity import Identity
 from shared.messages.messages import DeployFunction, DeploymentFinished, Work
 from shared.messages.topology import DEPLOY_QUEUE
+from shared.process.aws_settings import AwsSettings
 from shared.process.settings import load_settings
 from tests.integration.api.harness import API_KEY, open_ports
 
@@ -79,6 +81,8 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         dispatcher=Dispatcher(ports.db, ports.bus),
         task_notices=task_notices,
         limits=Limits(deployment_s=0.5),
+        aws=AwsSettings(),
+        enter_cloud=CloudDoors(AwsSettings()).enter,
         default_environment_id="",
     )
     await accept.close()

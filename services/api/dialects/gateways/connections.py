@@ -1,4 +1,4 @@
-"""``/api/cloud-connections``: ways into clouds, and which projects go through them (contracts/gateways.md section 3.11)."""
+"""``/api/cloud-connections``: ways into clouds, and who goes through them (contracts/gateways.md section 3.11)."""
 
 import re
 from collections import Counter
@@ -202,12 +202,8 @@ def _choice(request: web.BaseRequest, field: str, choices: tuple[str, ...]) -> s
     return value
 
 
-async def _enter(
-    door: Door, request: web.BaseRequest, parameters: Parameters, permission: Permission
-) -> InWorkspace:
-    return await enter_workspace(
-        door.platform, await door.caller(request), parameters["workspaceSlug"], permission
-    )
+async def _enter(door: Door, request: web.BaseRequest, parameters: Parameters, permission: Permission) -> InWorkspace:
+    return await enter_workspace(door.platform, await door.caller(request), parameters["workspaceSlug"], permission)
 
 
 async def _enter_project(door: Door, request: web.BaseRequest, parameters: Parameters) -> InProject:

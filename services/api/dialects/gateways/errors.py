@@ -31,8 +31,13 @@ _BY_KIND: Mapping[Kind, tuple[int, str]] = {
     Kind.UNAVAILABLE: (503, "Service unavailable"),
     Kind.INTERNAL: (500, "Internal Server Error"),
 }
+_NOT_CONNECTED: Mapping[Any, str] = {
+    "none": "No cloud connection",
+    "not active": "Cloud connection not active",
+    "refused": "Cloud connection failed",
+}
 _RETRY_AFTER_S = 1
-_TOLD_OTHERWISE = frozenset({"what", "allow", "limit", "currentValue", "maxKeys", "reset_in_seconds"})
+_TOLD_OTHERWISE = frozenset({"what", "case", "allow", "limit", "currentValue", "maxKeys", "reset_in_seconds"})
 
 
 def render(error: PlatformError) -> web.Response:
@@ -45,6 +50,10 @@ def render(error: PlatformError) -> web.Response:
     elif error.code == "account.quota_exceeded":
         more |= {name: error.fields[name] for name in ("currentValue", "limit") if name in error.fields}
         more["upgradeRequired"] = True
+    elif error.code == "cloud.not_connected":
+        title = _NOT_CONNECTED.get(error.fields.get("issue"), title)
+    elif "case" in error.fields:
+        title = str(error.fields["case"])
     elif "what" in error.fields:
         title = f"{error.fields['what']} not found"
     response = json_response({"error": title, "message": error.message, **more}, status)

@@ -14,10 +14,12 @@ from services.api.dialects.gateways import (
     activities,
     auth,
     catalogue,
+    connections,
     environments,
     errors,
     members,
     projects,
+    resource_connections,
     table,
     users,
     workspaces,
@@ -28,7 +30,18 @@ from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
 
-_NOUNS = (auth, users, workspaces, members, projects, environments, activities, catalogue)
+_NOUNS = (
+    auth,
+    users,
+    workspaces,
+    members,
+    projects,
+    environments,
+    activities,
+    catalogue,
+    connections,
+    resource_connections,
+)
 
 
 class GatewaysDialect:
