@@ -15,7 +15,7 @@ from shared.crypto.envelope import Envelope
 from shared.database import sessions
 from shared.database.pool import Database
 from shared.database.sessions import SealedSessionKey
-from shared.domain.errors import UnauthenticatedError, UnavailableError
+from shared.domain.errors import BrokenSealError, UnauthenticatedError, UnavailableError
 from shared.domain.ids import new_record_id
 
 _ALGORITHM = "HS256"
@@ -60,7 +60,10 @@ class SessionTokens:
                 kept = await sessions.find_session_key(db)
             if kept is None:
                 raise UnavailableError("the key of sessions is just being replaced")
-            self._key = await envelope.open(kept.sealed, kept.id)
+            try:
+                self._key = await envelope.open(kept.sealed, kept.id)
+            except BrokenSealError as error:
+                raise UnavailableError("the key of sessions does not open") from error
         return self._key
 
 

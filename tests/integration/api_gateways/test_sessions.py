@@ -13,9 +13,10 @@ from shared.crypto.master_keys import KeyRing
 from shared.database import people
 from tests.integration.api.harness import Running, running
 from tests.integration.api_gateways.people import PASSWORD, Citizen, Town
+from tests.support.envelopes import an_envelope
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-SOMEWHERE = "/api/shop/master/nothing"
+OTHER_MASTER_KEY = bytes(reversed(range(32)))
 
 
 async def test_whoever_signs_up_gets_a_session_and_a_workspace(town: Town) -> None:
@@ -317,6 +318,27 @@ async def test_two_replicas_honour_each_others_sessions(database_url: str) -> No
         assert (await client.get("/api/projects")).status_code == 200
         await ada.send("POST", "/api/auth/logout")
         assert (await client.get("/api/projects")).status_code == 401
+
+
+async def test_keys_go_on_when_the_key_of_sessions_does_not_open(database_url: str) -> None:
+    async with running(database_url) as one, Town(one) as town:
+        ada = await town.citizen()
+        key = (await ada.send("POST", "/api/users/api-keys", {}, status=201))["data"]["secret"]
+    for envelope in (an_envelope(OTHER_MASTER_KEY), Envelope(KeyRing(()))):
+        async with running(database_url, envelope) as two, Town(two) as town:
+            there = await town.client(bearer(ada.token))
+            assert (await there.get("/api/projects")).status_code == 503
+            body = {"email": ada.email, "password": PASSWORD}
+            assert (await there.post("/api/auth/login", json=body)).status_code == 503
+            assert (await (await town.client(bearer(key))).get("/api/projects")).status_code == 200
+    async with running(database_url) as three, Town(three) as town:
+        await three.db.execute("UPDATE session_keys SET sealed = sealed || 'x'::bytea")
+        there = await town.client(bearer(ada.token))
+        assert (await there.get("/api/projects")).status_code == 503
+        await three.db.execute("DELETE FROM session_keys")
+        assert (await there.get("/api/projects")).status_code == 401
+        body = {"email": ada.email, "password": PASSWORD}
+        assert (await there.post("/api/auth/login", json=body)).status_code == 200
 
 
 async def test_without_a_master_key_nobody_is_let_in_and_that_is_no_bug_of_ours(database_url: str) -> None:
