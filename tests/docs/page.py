@@ -20,8 +20,10 @@ _DIFFERENT = (
     (re.compile(r"\bexec_[0-9a-f]{24}\b"), "exec_ID"),
     (re.compile(r"\bsgn_[0-9a-f]{16}\b"), "sgn_ID"),
     (re.compile(r"\bsl_[0-9a-f]{8,64}\b"), "sl_KEY"),
-    (re.compile(r"\b[0-9a-f]{64,128}\b"), "HEX"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
+    (re.compile(r"\bsk_[0-9a-f]{10,48}\b"), "sk_KEY"),
+    (re.compile(r"\beyJ[\w.…-]+"), "JWT"),
+    (re.compile(r"\b([0-9a-f]{40}|[0-9a-f]{64,128})\b"), "HEX"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"), "TIME"),
     (re.compile(r"\d+\.\d+\.\d+"), "VERSION"),
 )
 _MEASURED = {"duration", "averageExecutionTime"}
