@@ -79,7 +79,8 @@ class LambdaFunction:
         self._sessions = sessions
         self._connection = connection
         self._placement = placement
-        self._role = execution_role or f"arn:aws:iam::{connection.account_id}:role/{DEFAULT_ROLE}"
+        partition = connection.role_arn.split(":")[1]
+        self._role = execution_role or f"arn:{partition}:iam::{connection.account_id}:role/{DEFAULT_ROLE}"
         self._patience = patience or Patience()
         self._name = placement.name
 

@@ -237,3 +237,13 @@ async def test_other_actions_take_the_function_and_give_it_back(world: World, ac
         assert await functions.find_function(world.db, function.id) is None
     with pytest.raises(IllegalStateError):
         await deployments.release(world.db, claimed)
+
+
+async def test_a_function_that_is_deleted_leaves_its_place(world: World) -> None:
+    made = await connected(world)
+    first = placed(world, made)
+    await deploy(world, first)
+
+    await functions.delete_function(world.db, first.function_id)
+
+    await deploy(world, placed(world, made))
