@@ -207,6 +207,8 @@ async def delete_function(db: Queries, function_id: str) -> Function | None:
             UPDATE functions SET status = 'deleted', deleted_at = now(), updated_at = now(), revision = revision + 1
             WHERE id = $1 AND status = ANY($2::text[]) AND active_version_id IS NOT NULL
             RETURNING *
+        ), left_free AS (
+            UPDATE placements SET removed_at = now(), url = NULL WHERE function_id IN (SELECT id FROM deleted)
         ), unlinked AS (
             DELETE FROM resource_connections c USING deleted d WHERE c.environment_id = d.environment_id AND (
                 (c.source_type = 'function' AND c.source_number = d.number)

@@ -92,7 +92,9 @@ async def test_a_connection_is_pending_until_somebody_was_let_in(world: World) -
     done = await cloud_connections.complete(world.db, made.id, name="Prod", cloud_account_id=ACCOUNT, role_arn=ROLE)
     assert done is not None
     assert (done.status, done.reason, done.is_usable, done.name) == ("connected", None, True, "Prod")
-    assert await cloud_connections.list_connections(world.db, world.first.account_id, status="connected") == [done]
+    assert await cloud_connections.list_connections(
+        world.db, world.first.account_id, provider=AWS, status="connected"
+    ) == [done]
     assert await cloud_connections.find_numbered(world.db, world.first.account_id, done.number) == done
 
 
