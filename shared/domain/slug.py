@@ -12,6 +12,7 @@ RESERVED = frozenset(
     {
         "activities",
         "auth",
+        "azure-setup-callback",
         "check-name",
         "cloud",
         "cloud-connections",
