@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", migrate, "bring a database up to date and make the first account, once before the services"),
         ("doctor", doctor.main, "say what this machine can give functions, what is missing, and the fix"),
         ("user", users.main, "add a user of the Extra Horizon dialect"),
-        ("account", new_accounts.main, "add an account and its first API key"),
+        ("account", new_accounts.main, "add an account and its first API key, or give one another plan"),
         ("keys", keys.main, "list, add and rotate the master keys that secrets are sealed under"),
         ("signing-key", new_signing_key.main, "replace the key that receipts and attestations are signed with"),
     )

@@ -155,6 +155,16 @@ async def update_workspace(db: Database, workspace: Workspace) -> Workspace:
     return Workspace(**row)
 
 
+async def set_plan(db: Queries, slug: str, plan: str) -> bool:
+    """Give a workspace another pricing plan; False when there is none with that slug."""
+    changed = await db.fetchval(
+        "UPDATE accounts SET plan = $2, updated_at = now() WHERE slug = $1 AND deleted_at IS NULL RETURNING id",
+        storable(slug),
+        plan,
+    )
+    return changed is not None
+
+
 async def delete_workspace(connection: Connection, workspace_id: str) -> None:
     """Let a workspace be found by nobody; whoever opened it first opens their oldest other one."""
     await connection.execute(
