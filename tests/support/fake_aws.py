@@ -69,6 +69,7 @@ class FakeAws:
         self.assumed: list[str] = []
         self.invocation = Invocation()
         self.hold: threading.Event | None = None
+        self.held: dict[str, threading.Event] = {}
         self.drops_next = False
         self.lock = threading.RLock()
 
@@ -83,6 +84,9 @@ class FakeAws:
         with self.lock:
             self.calls.append(action)
             self.requests.append((action, request))
+        if action in self.held:
+            self.held[action].wait(30)
+        with self.lock:
             if self.fails.get(action):
                 raise self.fails[action].pop(0)
             return work()
@@ -207,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             self._route(urlsplit(self.path).path, body)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # whoever asked was killed
         except AwsError as error:
             if error.code == "AccessDenied":
                 told = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"

@@ -9,23 +9,19 @@ import pytest
 from services.deployer.providers.providers import Providers
 from services.deployer.watch import watch
 from shared.database import cloud_connections, functions, placements
-from shared.database.cloud_connections import CloudConnection
 from shared.database.deployments import NewDeployment
-from shared.database.functions import FunctionSettings
 from shared.database.placements import Placed
 from shared.domain.errors import ErrorRecord
 from shared.domain.function import FunctionStatus
-from shared.domain.ids import new_function_id, new_record_id
-from shared.domain.placement import AWS, CloudState, Placement
+from shared.domain.placement import AWS, CloudState
 from shared.messages.messages import FunctionChanged
-from shared.packages.package import build_package
 from shared.process.aws_settings import AwsSettings
 from shared.process.settings import Settings
+from tests.integration.deployer.clouds import a_create, connect
 from tests.integration.deployer.yard import Yard
 from tests.support.cloud import SPEC
-from tests.support.envelopes import an_envelope
 from tests.support.eventually import eventually
-from tests.support.fake_aws import ACCOUNT, EXTERNAL_ID, ROLE, AwsError, FakeAws, fake_aws
+from tests.support.fake_aws import AwsError, FakeAws, fake_aws
 
 
 @pytest.fixture
@@ -41,50 +37,9 @@ async def _deployer(yard: Yard, aws: FakeAws) -> None:
     await yard.start_deployer(replace(Settings(), aws=AwsSettings(endpoint_url=aws.url)))
 
 
-async def connect(yard: Yard) -> CloudConnection:
-    connection_id = new_record_id()
-    await cloud_connections.insert_pending(
-        yard.db,
-        connection_id=connection_id,
-        account_id=yard.world.first.account_id,
-        provider=AWS,
-        region="eu-west-1",
-        sealed=await an_envelope().seal(EXTERNAL_ID.encode(), connection_id),
-    )
-    made = await cloud_connections.complete(
-        yard.db, connection_id, name="Prod", cloud_account_id=ACCOUNT, role_arn=ROLE
-    )
-    assert made is not None
-    return made
-
-
-async def a_create(yard: Yard, connection: CloudConnection, name: str = "thumbs") -> NewDeployment:
-    function_id = new_function_id()
-    return NewDeployment(
-        function_id=function_id,
-        account_id=yard.world.first.account_id,
-        environment_id=yard.world.environment_id,
-        name=name,
-        provider=AWS,
-        creates=True,
-        spec=SPEC,
-        upload_kind="zip",
-        upload_sha256=await yard.store.put(build_package({"lambda_function.py": b"x = 1\n"})),
-        settings=FunctionSettings(description="makes thumbnails"),
-        placement=Placement(
-            function_id=function_id,
-            provider=AWS,
-            connection_id=connection.id,
-            account_id=ACCOUNT,
-            region="eu-west-1",
-            name=name,
-        ),
-    )
-
-
 async def made(yard: Yard) -> NewDeployment:
     """Create a function and wait until its cloud is done with it."""
-    new = await yard.ask(await a_create(yard, await connect(yard)))
+    new = await yard.ask(await a_create(yard.world, yard.store, await connect(yard.world)))
     assert (await yard.end_of(new)).error is None
     await eventually(lambda: is_in(yard, new, CloudState.ACTIVE), within_s=20)
     return new
@@ -108,7 +63,7 @@ async def is_in(yard: Yard, new: NewDeployment, state: CloudState) -> bool:
 
 async def test_a_create_ends_when_aws_has_taken_it_and_is_watched_until_it_can_run(yard: Yard, aws: FakeAws) -> None:
     aws.looks = 4
-    new = await yard.ask(await a_create(yard, await connect(yard)))
+    new = await yard.ask(await a_create(yard.world, yard.store, await connect(yard.world)))
 
     assert (await yard.end_of(new)).error is None
     at_once = await placed(yard, new)
@@ -125,7 +80,7 @@ async def test_a_create_ends_when_aws_has_taken_it_and_is_watched_until_it_can_r
 
 async def test_a_create_that_fails_after_it_was_taken_is_failed_with_its_reason(yard: Yard, aws: FakeAws) -> None:
     aws.becomes["create"] = {"State": "Failed", "StateReason": "no address left in the subnet"}
-    new = await yard.ask(await a_create(yard, await connect(yard)))
+    new = await yard.ask(await a_create(yard.world, yard.store, await connect(yard.world)))
 
     await eventually(lambda: is_in(yard, new, CloudState.FAILED), within_s=20)
 
@@ -133,9 +88,9 @@ async def test_a_create_that_fails_after_it_was_taken_is_failed_with_its_reason(
 
 
 async def test_a_create_that_is_refused_leaves_nothing_and_its_name_is_free(yard: Yard, aws: FakeAws) -> None:
-    connection = await connect(yard)
+    connection = await connect(yard.world)
     aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", "not authorized to perform: iam:PassRole"))
-    new = await yard.ask(await a_create(yard, connection))
+    new = await yard.ask(await a_create(yard.world, yard.store, connection))
 
     error = (await yard.end_of(new)).error
 
@@ -143,7 +98,7 @@ async def test_a_create_that_is_refused_leaves_nothing_and_its_name_is_free(yard
     assert (error.code, error.fields["details"]) == ("cloud.denied", "not authorized to perform: iam:PassRole")
     assert await functions.count_functions(yard.db, yard.world.first.account_id) == 0
     assert await placements.find_placed(yard.db, new.function_id) is None
-    again = await yard.ask(await a_create(yard, connection))
+    again = await yard.ask(await a_create(yard.world, yard.store, connection))
     assert (await yard.end_of(again)).error is None
 
 
@@ -154,7 +109,7 @@ async def test_a_name_that_somebody_elses_function_has_is_refused(yard: Yard, aw
     await functions.delete_function(yard.db, new.function_id)
 
     (connection,) = await cloud_connections.list_connections(yard.db, yard.world.first.account_id, provider=AWS)
-    again = await yard.ask(await a_create(yard, connection))
+    again = await yard.ask(await a_create(yard.world, yard.store, connection))
     error = (await yard.end_of(again)).error
 
     assert error is not None
