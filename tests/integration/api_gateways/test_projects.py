@@ -23,6 +23,8 @@ async def test_a_project_gets_a_slug_and_an_environment(town: Town) -> None:
     assert MOMENT.fullmatch(project.pop("createdAt"))
     assert MOMENT.fullmatch(project.pop("updatedAt"))
     workspace = (await ada.get(f"/api/workspaces/{slug}"))["data"]
+    local = project.pop("connectedCloud")
+    assert (local["id"], local["cloudType"]) == (project.pop("connectedCloudId"), "LOCAL")
     assert project == {
         "id": project["id"],
         "userId": ada.id,
@@ -33,14 +35,13 @@ async def test_a_project_gets_a_slug_and_an_environment(town: Town) -> None:
         "workspaceSlug": slug,
         "isDefault": True,
         "isActive": True,
-        "connectedCloudId": None,
-        "connectedCloud": None,
     }
     [environment] = (await ada.get("/api/projects/my-shop-1/environments"))["data"]
     assert (environment["slug"], environment["isDefault"]) == ("master", True)
     assert environment["projectId"] == project["id"]
     again = await ada.send("POST", "/api/projects", {"name": "My Shop_1"}, status=201)
     assert (again["data"]["slug"], again["data"]["isDefault"]) == ("my-shop-1-2", False)
+    assert (again["data"]["connectedCloudId"], again["data"]["connectedCloud"]) == (None, None)
 
 
 async def test_slugs_are_shared_by_all_users_and_given_out_once(town: Town) -> None:
