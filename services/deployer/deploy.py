@@ -36,6 +36,7 @@ from services.deployer.providers.provider import (
 )
 from services.deployer.providers.providers import Providers
 from services.deployer.syntax import SyntaxCheckers
+from services.deployer.uploads import built
 from services.deployer.watch import GONE, look
 from shared.bus.bus import Bus, Delivery, Reject
 from shared.database import deployments, functions, placements
@@ -59,11 +60,10 @@ from shared.domain.function import Convention, Function, VersionSpec
 from shared.domain.placement import LOCAL, CloudFunction, Placement
 from shared.domain.runtime import RUNTIMES, Family
 from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged, Work
-from shared.packages.package import PROGRAM, build_package, holds_program, validate_zip
+from shared.packages.package import PROGRAM, holds_program, validate_zip
 from shared.packages.store import PackageStore, digest
 from shared.process import metrics
 
-SOURCE_FILE = "index.js"
 LOCK_WAIT_S = 30.0
 MAX_PACKAGES_JUDGED = 2
 
@@ -219,14 +219,14 @@ class Deployer:
                     package_sha256=deployment.upload_sha256,
                     uploaded=True,
                 )
-            case "source":
-                source = deployment.source or ""
-                content = await asyncio.to_thread(build_package, {SOURCE_FILE: source.encode()})
+            case "source" | "text" | "edit":
+                async with self._judging:
+                    content = await built(deployment, active, self._packages)
                 return Desired(
                     function_id=deployment.function_id,
                     spec=deployment.spec,
                     package_sha256=await digest(content),
-                    source=source,
+                    source=deployment.source if deployment.upload_kind == "source" else None,
                     content=content,
                 )
             case None:
@@ -244,7 +244,7 @@ class Deployer:
             case ValidatePackage():
                 await self._validate(step.sha256)
             case FindProgram():
-                await self._find_program(step)
+                await self._find_program(step, desired)
             case CheckSyntax():
                 await self._syntax.check(desired.source or "", step.runtime)
             case _:
@@ -255,9 +255,9 @@ class Deployer:
             info = await asyncio.to_thread(validate_zip, await self._package(sha256))
         _log.info("package_valid", sha256=sha256, files=info.files, inflated_bytes=info.inflated_bytes)
 
-    async def _find_program(self, step: FindProgram) -> None:
+    async def _find_program(self, step: FindProgram, desired: Desired) -> None:
         async with self._judging:
-            found = await asyncio.to_thread(holds_program, await self._package(step.sha256))
+            found = await asyncio.to_thread(holds_program, desired.content or await self._package(step.sha256))
         if not found:
             raise InvalidPackageError(
                 f"the package has no file {PROGRAM} at its root, which is what runtime {step.runtime} runs",
@@ -328,9 +328,8 @@ def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
         steps.append(ValidatePackage(sha256=desired.package_sha256))
     if desired.source is not None and desired.spec.convention is Convention.NEO and not suits:
         steps.append(CheckSyntax(runtime=desired.spec.runtime, size_bytes=len(desired.source.encode())))
-    ours = desired.placement is None or desired.placement.provider == LOCAL
-    # A cloud takes a package without its program, and fails when it is called.
-    if ours and _needs_program(desired.spec.runtime) and not suits:
+    # What has a place begins with a starter and gets its program later: until then it fails when it is called.
+    if desired.placement is None and _needs_program(desired.spec.runtime) and not suits:
         steps.append(FindProgram(sha256=desired.package_sha256, runtime=desired.spec.runtime))
     steps.extend(provider.plan(desired, observed))
     return Plan(steps=tuple(steps), activation=ActivateVersion(package_sha256=desired.package_sha256))

@@ -28,7 +28,7 @@ from shared.domain.ids import new_record_id
 from shared.domain.placement import Placement
 from shared.domain.states import DEPLOYMENT, FUNCTION, sources, terminal
 
-UploadKind = Literal["zip", "source"]
+UploadKind = Literal["zip", "source", "text", "edit"]
 
 Action = Literal["deploy", "sync", "remove"]
 """``sync`` takes over what a function's cloud has, ``remove`` takes it away there and deletes it here."""

@@ -81,6 +81,12 @@ class FunctionSettings:
     default_priority: int | None = None
     retry_policy: RetryPolicy | None = None
     name: str | None = None
+    locked_variables: tuple[str, ...] | None = None
+    """Environment variables whose values are not shown."""
+    position_x: float | None = None
+    position_y: float | None = None
+    made_by: str | None = None
+    """The user who makes the function: given once."""
 
 
 async def find_function(db: Queries, function_id: str) -> Function | None:
@@ -233,7 +239,11 @@ def settings_assignments(settings: FunctionSettings, *, first: int) -> tuple[str
         "default_priority": settings.default_priority,
         "retry_enabled": None if retry is None else retry.enabled,
         "retry_errors": None if retry is None else [storable(name) for name in retry.errors_to_retry],
-        "name": settings.name,
+        "name": None if settings.name is None else storable(settings.name),
+        "locked_variables": None if settings.locked_variables is None else list(settings.locked_variables),
+        "position_x": settings.position_x,
+        "position_y": settings.position_y,
+        "made_by": settings.made_by,
     }
     changed = {column: value for column, value in given.items() if value is not None}
     text = "".join(f", {column} = ${number}" for number, column in enumerate(changed, first))

@@ -14,10 +14,12 @@ def spec_of(stored: dict[str, Any]) -> VersionSpec:
 
 def settings_of(stored: dict[str, Any]) -> FunctionSettings:
     tags, mode, retry = stored["tags"], stored["permission_mode"], stored["retry_policy"]
+    locked = stored.get("locked_variables")
     return FunctionSettings(
         **{
             **stored,
             "tags": None if tags is None else tuple(tags),
+            "locked_variables": None if locked is None else tuple(locked),
             "permission_mode": None if mode is None else PermissionMode(mode),
             "retry_policy": None
             if retry is None

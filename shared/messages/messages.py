@@ -32,7 +32,8 @@ class InvokeFunction:
 
     ``record_id`` names the execution or API request the run is recorded as; ``kind`` is an
     ``ExecutionKind`` or ``api``. ``expires_at_ms`` (Unix time) is the caller's deadline. ``payload`` is the
-    handler's event, for kind ``neo`` the JSON text of ``params``.
+    handler's event, for kind ``neo`` the JSON text of ``params``. With ``log_tail_bytes`` the reply carries so much of
+    the end of the run's log.
     """
 
     TYPE: ClassVar[str] = "function.invoke"
@@ -45,6 +46,7 @@ class InvokeFunction:
     expires_at_ms: int
     api_call: ApiCall | None = None
     payload: bytes = b""
+    log_tail_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,7 @@ class InvocationReply:
     payload: bytes = b""
     log_lines: int = 0
     dropped_log_lines: int = 0
+    log_tail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,7 @@ SAMPLES: tuple[Message, ...] = (
         expires_at_ms=1_710_000_030_000,
         api_call=_CALL,
         payload=b'{"httpMethod":"POST"}\x00\xff',
+        log_tail_bytes=4096,
     ),
     InvocationReply(
         record_id=_ID,
@@ -73,6 +74,7 @@ SAMPLES: tuple[Message, ...] = (
         payload=b"\x89PNG\r\n",
         log_lines=2,
         dropped_log_lines=1,
+        log_tail="2024-03-09T…\tINFO\thello\n",
     ),
     RunExecution(execution_id=_ID, function_id=_FUNCTION, revision=7),
     DeployFunction(deployment_id=_ID, function_id=_FUNCTION),

@@ -17,9 +17,13 @@ from shared.domain.ids import new_function_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """What a caller gives to run: a zip, or the UTF-8 text of one source file."""
+    """
+    What a caller gives to run: a zip, or the UTF-8 text of one source file.
 
-    kind: Literal["zip", "source"]
+    ``text`` is a zip of which the text files alone are wanted, ``edit`` a change of one file as JSON.
+    """
+
+    kind: Literal["zip", "source", "text", "edit"]
     content: bytes
 
 
@@ -89,10 +93,10 @@ def require_time_limit(platform: Platform, spec: VersionSpec) -> None:
 
 
 async def stored(platform: Platform, upload: Upload) -> str | None:
-    """Keep a zip in the package store and return its digest; source text travels in the deployment's row."""
-    return await platform.packages.put(upload.content) if upload.kind == "zip" else None
+    """Keep a zip in the package store and return its digest; what is text travels in the deployment's row."""
+    return await platform.packages.put(upload.content) if upload.kind in ("zip", "text") else None
 
 
 def source_of(upload: Upload) -> str | None:
-    """Return the text of an upload that is source."""
-    return upload.content.decode() if upload.kind == "source" else None
+    """Return the text of an upload that is one."""
+    return upload.content.decode() if upload.kind in ("source", "edit") else None

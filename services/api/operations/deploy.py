@@ -14,6 +14,8 @@ from shared.domain.errors import ErrorRecord, FunctionNotFoundError, PlatformErr
 from shared.domain.function import Function
 from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged
 
+GOES_ON = "goes on"
+"""The field ``issue`` of the error when a deployment has not ended before its caller's patience."""
 _LOOK_EVERY_S = 1.0
 
 
@@ -75,4 +77,6 @@ async def _outcome(
             break
     if await deployments.cancel_pending(platform.db, deployment_id):
         raise UnavailableError("no deployer took the function in time; nothing was changed")
-    raise UnavailableError("the deployment takes longer than usual and goes on; look at the function again later")
+    raise UnavailableError(
+        "the deployment takes longer than usual and goes on; look at the function again later", issue=GOES_ON
+    )

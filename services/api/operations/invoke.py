@@ -50,10 +50,18 @@ class Accepted:
 
 
 async def invoke_now(
-    platform: Platform, identity: Identity, function: Function, kind: ExecutionKind, payload: bytes
+    platform: Platform,
+    identity: Identity,
+    function: Function,
+    kind: ExecutionKind,
+    payload: bytes,
+    *,
+    log_tail_bytes: int = 0,
 ) -> Invoked:
     """
     Run a function and wait for its end; what the function did wrong is in the reply's ``failure``.
+
+    ``log_tail_bytes`` asks for so much of the end of its log.
 
     Raises:
         ForbiddenError: the caller may not invoke.
@@ -70,6 +78,7 @@ async def invoke_now(
         revision=function.revision,
         expires_at_ms=_in_ms(function.version.spec.timeout_s + platform.limits.sync_grace_s),
         payload=payload,
+        log_tail_bytes=log_tail_bytes,
     )
     try:
         reply = await _called(platform, command)

@@ -27,6 +27,7 @@ from shared.domain.errors import (
 )
 from shared.domain.function import Convention, Function, PermissionMode, RetryPolicy, VersionSpec
 from shared.domain.identity import Action, Identity
+from shared.domain.placement import LOCAL
 from shared.domain.runtime import require_runtime
 from shared.messages.messages import FunctionChanged
 
@@ -36,7 +37,11 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionPatch:
-    """A change; None leaves a thing as it is. What is given replaces the old value whole."""
+    """
+    A change; None leaves a thing as it is. What is given replaces the old value whole.
+
+    Of ``environment`` the variables named in ``kept_variables`` keep the value they have.
+    """
 
     name: str | None = None
     description: str | None = None
@@ -52,7 +57,10 @@ class FunctionPatch:
     memory_mb: int | None = None
     tmp_mb: int | None = None
     environment: Mapping[str, str] | None = None
+    kept_variables: frozenset[str] = frozenset()
+    locked_variables: tuple[str, ...] | None = None
     secrets: tuple[str, ...] | None = None
+    architecture: str | None = None
 
 
 async def update_function(platform: Platform, identity: Identity, function: Function, patch: FunctionPatch) -> Function:
@@ -72,7 +80,8 @@ async def update_function(platform: Platform, identity: Identity, function: Func
     settings, spec = _settings(patch), _spec(function.version.spec, patch)
     if patch.timeout_s is not None:
         require_time_limit(platform, spec)
-    if patch.upload is None and spec == function.version.spec:
+    told = patch.description not in (None, function.description) and function.provider != LOCAL
+    if patch.upload is None and spec == function.version.spec and not told:
         return await change_settings(platform, function, settings)
     if patch.name is not None:
         await _require_free(platform, function, patch.name)
@@ -146,10 +155,10 @@ def _require_fit(function: Function, patch: FunctionPatch) -> None:
     convention = function.version.spec.convention
     if patch.runtime is not None:
         require_runtime(patch.runtime, convention)
-    fitting = "source" if convention is Convention.NEO else "zip"
-    if patch.upload is not None and patch.upload.kind != fitting:
+    fitting = ("source",) if convention is Convention.NEO else ("zip", "text", "edit")
+    if patch.upload is not None and patch.upload.kind not in fitting:
         raise InvalidRequestError(
-            f"the code of this function is replaced by a {fitting}", field="code", issue="wrong kind"
+            f"the code of this function is replaced by a {fitting[0]}", field="code", issue="wrong kind"
         )
 
 
@@ -160,11 +169,20 @@ def _spec(old: VersionSpec, patch: FunctionPatch) -> VersionSpec:
         "timeout_s": patch.timeout_s,
         "memory_mb": patch.memory_mb,
         "tmp_mb": patch.tmp_mb,
-        "environment": patch.environment,
+        "environment": _environment(old, patch),
         "secrets": patch.secrets,
+        "architecture": patch.architecture,
     }
     changed: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     return replace(old, **changed)  # type: ignore[arg-type] # the names are those of the fields
+
+
+def _environment(old: VersionSpec, patch: FunctionPatch) -> Mapping[str, str] | None:
+    if patch.environment is None:
+        return None
+    kept = {name: old.environment[name] for name in patch.kept_variables if name in old.environment}
+    given = {name: value for name, value in patch.environment.items() if name not in patch.kept_variables}
+    return given | kept
 
 
 def _settings(patch: FunctionPatch) -> FunctionSettings:
@@ -176,4 +194,5 @@ def _settings(patch: FunctionPatch) -> FunctionSettings:
         permission_mode=patch.permission_mode,
         default_priority=patch.default_priority,
         retry_policy=patch.retry_policy,
+        locked_variables=patch.locked_variables,
     )

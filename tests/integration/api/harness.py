@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import httpx
 import orjson
 
 import services.api.app
+import services.deployer.app
 from services.api.app import ApiService
 from services.ports import Ports, new_replica_id
 from shared.bus.bus import Delivery
@@ -122,8 +124,18 @@ class Running:
 
 
 @asynccontextmanager
-async def running(database_url: str, envelope: Envelope | None = None, /, **variables: str) -> AsyncIterator[Running]:
-    """Run an api with its stand-ins; ``variables`` are settings. ``envelope`` is one with a master key if not given."""
+async def running(
+    database_url: str,
+    envelope: Envelope | None = None,
+    deployer: Literal["scripted", "real"] = "scripted",
+    /,
+    **variables: str,
+) -> AsyncIterator[Running]:
+    """
+    Run an api with its stand-ins; ``variables`` are settings.
+
+    ``envelope`` is one with a master key if not given. With a real ``deployer`` there is no stand-in of it.
+    """
     settings = load_settings({"TIDEMILL_PORT": "0", "TIDEMILL_RATE_LIMIT": "off", **variables})
     script = Script()
     async with AsyncExitStack() as stack:
@@ -134,6 +146,10 @@ async def running(database_url: str, envelope: Envelope | None = None, /, **vari
         first = await accounts.ensure_first_account(ports.db, _admin())
         await partitions.ensure_partitions(ports.db, datetime.now(UTC).date())
         await _serve(ports, script)
+        if deployer == "real":
+            await services.deployer.app.build(settings, ports, stack, supervisor)
+        else:
+            await ports.bus.consume_work(DEPLOY_QUEUE, _Deployer(ports).deploy, max_in_flight=4)
         api = await services.api.app.build(settings, ports, stack, supervisor)
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://localhost:{api.port}", headers={"X-API-Key": API_KEY}, timeout=20)
@@ -161,8 +177,7 @@ async def open_ports(database_url: str, settings: Settings, stack: AsyncExitStac
 
 
 async def _serve(ports: Ports, script: Script) -> None:
-    deployer, invoker, logger = _Deployer(ports), _Invoker(ports, script), _Logger(ports)
-    await ports.bus.consume_work(DEPLOY_QUEUE, deployer.deploy, max_in_flight=4)
+    invoker, logger = _Invoker(ports, script), _Logger(ports)
     await ports.bus.consume_work(ASYNC_QUEUE, invoker.run, max_in_flight=8)
     await ports.bus.serve_calls(invoker.answer, max_in_flight=64)
     await ports.bus.consume_records(logger.persist, max_batch=100, max_wait_s=0.01)
@@ -252,6 +267,7 @@ class _Invoker:
             finished_at_ms=ended,
             duration_ms=float(ended - began),
             payload=result,
+            log_tail="".join(f"{line.message}\n" for line in self._script.lines) if command.log_tail_bytes else "",
         )
 
     async def run(self, work: Work, _delivery: Delivery) -> None:

@@ -38,9 +38,9 @@ _EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+\.[^@\s\0]+")
 Body = Mapping[str, Any]
 
 
-async def read_object(request: web.BaseRequest, *, required: bool = True) -> Body:
+async def read_object(request: web.BaseRequest, *, required: bool = True, most_bytes: int = BODY_BYTES) -> Body:
     """Return the request's JSON object; nothing at all is an empty one where none is required."""
-    raw = await read_body(request, BODY_BYTES)
+    raw = await read_body(request, most_bytes)
     if not raw.strip():
         if required:
             raise EmptyBodyError("A JSON object is expected in the body")
@@ -157,7 +157,8 @@ def _places(value: Any) -> tuple[str, ...] | None:
 def number(value: str, what: str) -> int:
     """Return an id of a path; ``what`` is the noun of what it is the id of."""
     if _DIGITS.fullmatch(value) is None:
-        raise MalformedIdError(f"Invalid {what} ID", field="id", issue="not a number")
+        title = f"Invalid {what} ID"
+        raise MalformedIdError(title, field="id", issue="not a number", case=title)
     if len(value) > len(str(_MAX_ID)) or int(value) > _MAX_ID:
         raise NotFoundError("There is nothing with that ID", what=what.capitalize())
     return int(value)

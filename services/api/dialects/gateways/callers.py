@@ -7,6 +7,7 @@ from aiohttp import web
 from services.api.access.addresses import FORWARDED_FOR
 from services.api.access.people import Caller, Origin, identify_person
 from services.api.operations.sign_in import SignInDesk
+from services.api.package_files import PackageFiles
 from services.api.platform import Platform
 from shared.domain.errors import UnauthenticatedError
 
@@ -15,10 +16,11 @@ _MAX_USER_AGENT = 512
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The platform, and what it takes to let people into it: what every handler of the dialect is given."""
+    """The platform, what it takes to let people into it, what reads packages: what every handler is given."""
 
     platform: Platform
     desk: SignInDesk
+    files: PackageFiles
 
     def origin(self, request: web.BaseRequest) -> Origin:
         """Return where a request comes from."""

@@ -18,6 +18,8 @@ _BY_CODE: Mapping[str, tuple[int, str]] = {
     "account.quota_exceeded": (403, "Plan limit exceeded"),
     "route.method_not_allowed": (405, "Method not allowed"),
     "access.too_many_failed_logins": (429, "Too many failed logins"),
+    "cloud.denied": (403, "Insufficient permissions"),
+    "cloud.refused": (500, "Refused by the cloud provider"),
 }
 _BY_KIND: Mapping[Kind, tuple[int, str]] = {
     Kind.INVALID: (400, "Bad Request"),

@@ -17,15 +17,19 @@ from services.api.dialects.gateways import (
     connections,
     environments,
     errors,
+    files,
+    functions,
     members,
     projects,
     resource_connections,
+    resources,
     table,
     users,
     workspaces,
 )
 from services.api.dialects.gateways.callers import Door
 from services.api.operations.sign_in import SignInDesk
+from services.api.package_files import PackageFiles
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
@@ -41,6 +45,9 @@ _NOUNS = (
     catalogue,
     connections,
     resource_connections,
+    functions,
+    files,
+    resources,
 )
 
 
@@ -55,7 +62,7 @@ class GatewaysDialect:
 
     def __init__(self, platform: Platform) -> None:
         desk = SignInDesk(passwords=PasswordDesk(), failures=FailedLogins(), tokens=SessionTokens())
-        self._door = Door(platform, desk)
+        self._door = Door(platform, desk, PackageFiles(platform))
 
     def routes(self) -> tuple[Route, ...]:
         """Return every route of the dialect."""

@@ -52,7 +52,7 @@ class Entry:
     """
     One route: ``name`` is its operation id, ``body`` the schemas of its body's fields, those in ``required`` needed.
 
-    ``query`` names its query parameters. ``is_public`` asks for no credential.
+    ``media`` is what the body is. ``query`` names its query parameters. ``is_public`` asks for no credential.
     """
 
     method: str
@@ -62,6 +62,7 @@ class Entry:
     summary: str
     status: str = "200"
     body: Json = field(default_factory=dict)
+    media: str = _MEDIA
     required: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
     is_public: bool = False
@@ -93,5 +94,5 @@ class Entry:
             ]
         if self.body:
             schema = {"type": "object", "properties": self.body, "required": list(self.required)}
-            operation["requestBody"] = {"required": bool(self.required), "content": {_MEDIA: {"schema": schema}}}
+            operation["requestBody"] = {"required": bool(self.required), "content": {self.media: {"schema": schema}}}
         return operation

@@ -31,6 +31,7 @@ STATUS = {
     Kind.UNAVAILABLE: 503,
     Kind.INTERNAL: 500,
 }
+BY_CODE = {"route.method_not_allowed": 405, "cloud.refused": 500}
 
 
 def shown(response: web.Response) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def test_every_error_has_a_status_and_says_what_is_wrong(code: str) -> None:
 
     response = errors.render(revive(ErrorRecord(code=code, kind=kind, message="what is wrong")))
 
-    expected = 405 if code == "route.method_not_allowed" else STATUS[kind]
+    expected = BY_CODE.get(code, STATUS[kind])
     assert response.status == expected
     assert shown(response)["message"] == "what is wrong"
     assert ("Retry-After" in response.headers) == (expected in (429, 503))
