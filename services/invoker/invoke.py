@@ -144,6 +144,8 @@ class Invoker:
     def _answer_execution(self, command: InvokeFunction, function: Function, report: Report) -> InvocationReply:
         result = report.outcome.result if isinstance(report.outcome, Returned) else b""
         reply = _reply(command, report, failure_of(report.outcome), payload=result)
+        if command.log_tail_bytes:
+            reply = replace(reply, log_tail=log_tail(report, command.log_tail_bytes))
         record = _execution(command, function, report, reply)
         if command.kind == ExecutionKind.NEO:
             record = replace(record, receipt=self._receipts.at_once(ended_run(record, function.version.code_hash)))
@@ -166,6 +168,21 @@ def _bounded(report: Report, limit_bytes: int) -> Report:
     if not isinstance(report.outcome, Returned) or len(report.outcome.result) <= limit_bytes:
         return report
     return replace(report, outcome=Oversized(size_bytes=len(report.outcome.result), limit_bytes=limit_bytes))
+
+
+def log_tail(report: Report, most_bytes: int) -> str:
+    """Return the last lines of a run that fit; of one that is longer than all its end."""
+    kept: list[bytes] = []
+    left = most_bytes
+    for line in reversed(report.logs):
+        encoded = line.message.encode(errors="replace") + b"\n"
+        if len(encoded) > left:
+            if not kept:
+                kept.append(encoded[-left:])
+            break
+        kept.append(encoded)
+        left -= len(encoded)
+    return b"".join(reversed(kept)).decode(errors="replace")
 
 
 def code_of(function: Function) -> FunctionCode:
