@@ -9,9 +9,12 @@ import httpx
 
 from shared.database import cloud_connections
 from shared.database.pool import Database
+from shared.domain.ids import new_record_id
+from shared.domain.placement import AWS
 from tests.integration.api.harness import Running
 from tests.integration.api_gateways.people import Citizen, Town
 from tests.support.builders import unique, zipped
+from tests.support.fake_aws import ACCOUNT, EXTERNAL_ID, ROLE
 
 NODE = {"runtime": "nodejs20.x", "handler": "index.handler", "region": "eu-west-1"}
 SEED = {"name": "thumbs", "architecture": "arm64", "runtime": "python3.12", "handler": "lambda_function.lambda_handler"}
@@ -83,6 +86,22 @@ async def open_shop(api: Running, town: Town) -> Shop:
     local = await cloud_connections.ensure_local(api.db, account_id)
     await cloud_connections.link(api.db, project_id, local.id)
     return Shop(api=api, town=town, owner=owner, place=f"/api/{project}/master")
+
+
+async def link_to_aws(shop: Shop) -> None:
+    """Link the project to the account of the fake AWS."""
+    project_id, account_id = await ids_of(shop.api, shop.place.split("/")[2])
+    connection_id = new_record_id()
+    await cloud_connections.insert_pending(
+        shop.db,
+        connection_id=connection_id,
+        account_id=account_id,
+        provider=AWS,
+        region="eu-west-1",
+        sealed=await shop.api.api.platform.envelope.seal(EXTERNAL_ID.encode(), connection_id),
+    )
+    await cloud_connections.complete(shop.db, connection_id, name="Prod", cloud_account_id=ACCOUNT, role_arn=ROLE)
+    await cloud_connections.link(shop.db, project_id, connection_id)
 
 
 async def ids_of(api: Running, project: str) -> tuple[str, str]:

@@ -1,0 +1,224 @@
+"""Functions of a project that is linked to AWS, through the same routes (contracts/gateways.md 4.1 and 4.2)."""
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+
+from tests.integration.gateways_functions.shop import Shop
+from tests.support.builders import unique
+from tests.support.eventually import eventually
+from tests.support.fake_aws import AwsError, FakeAws
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DENIED = AwsError(403, "AccessDeniedException", "not authorized to perform: lambda:UpdateFunctionCode")
+ROLE_MISSING = AwsError(
+    400, "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
+)
+
+
+async def create(shop: Shop, **fields: Any) -> tuple[int, str]:
+    """Make a function and wait until it is active without asking AWS for it; return its number and name there."""
+    made = await shop.create(**fields)
+    await until(shop, made["id"], "active")
+    return made["id"], made["resourceId"]
+
+
+async def until(shop: Shop, number: int, status: str) -> None:
+    async def is_so() -> bool:
+        found: str = (await shop.read(number))["status"]
+        return found == status
+
+    await eventually(is_so, within_s=30)
+
+
+def files_at(aws: FakeAws, name: str) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(aws.functions[name].package)) as archive:
+        return {path: archive.read(path) for path in archive.namelist()}
+
+
+async def test_a_function_is_made_in_the_account_and_becomes_active_by_itself(cloud_shop: Shop, aws: FakeAws) -> None:
+    name = unique("made")
+    variables = {"MODE": "live", "TOKEN": "locked-value"}
+    made = await cloud_shop.create(
+        name, architecture="arm64", environmentVariables=variables, environmentVariablesLocked=["TOKEN"]
+    )
+
+    assert (made["status"], made["resourceId"]) == ("creating", name)
+    assert made["endpoint"] == aws.functions[name].url
+    await until(cloud_shop, made["id"], "active")
+    there = aws.functions[name]
+    assert there.configuration["Environment"]["Variables"] == variables
+    assert (there.configuration["Timeout"], there.configuration["MemorySize"]) == (30, 128)
+    assert there.configuration["Architectures"] == ["arm64"]
+    assert there.tags["gateways:resource-id"] == str(made["id"])
+    for path in ("functions", "resources", f"functions/{made['id']}"):
+        assert "locked-value" not in str(await cloud_shop.get(path))
+
+
+async def test_every_runtime_of_the_catalogue_may_be_asked_for_and_has_its_starter(
+    cloud_shop: Shop, aws: FakeAws
+) -> None:
+    for runtime, handler, file in (
+        ("java21", "com.example.Handler::handleRequest", "Handler.java"),
+        ("dotnet8", "MyFunction::MyFunction.Function::FunctionHandler", "Function.cs"),
+        ("go1.x", "main", "main.go"),
+        ("ruby3.2", "lambda_function.lambda_handler", "lambda_function.rb"),
+        ("provided.al2023", "bootstrap", "index.js"),
+    ):
+        made = await cloud_shop.create(runtime=runtime, handler=handler)
+        assert await cloud_shop.files(made["id"]) == [file]
+        assert list(files_at(aws, made["resourceId"])) == [file]
+    await cloud_shop.create(runtime="cobol1", status=400)
+    await cloud_shop.create(region="local", status=400)
+
+
+async def test_a_name_that_the_account_has_already_is_a_conflict(cloud_shop: Shop, aws: FakeAws) -> None:
+    _, name = await create(cloud_shop)
+    await cloud_shop.create(name, status=409)
+
+    aws.fail("CreateFunction", AwsError(409, "ResourceConflictException", "Function already exist: other"))
+    refusal = await cloud_shop.create(unique("other"), status=409)
+
+    assert "exist" in refusal["message"]
+    assert (await cloud_shop.get("functions"))["count"] == 1
+    assert name in aws.functions
+
+
+async def test_a_create_that_the_account_refuses_says_why_and_leaves_no_row(cloud_shop: Shop, aws: FakeAws) -> None:
+    aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", "not authorized to perform: iam:PassRole"))
+    denied = await cloud_shop.create(status=403)
+    assert denied["error"] == "Insufficient permissions"
+    assert "iam:PassRole" in denied["details"]
+    assert denied["suggestion"]
+
+    missing = AwsError(400, "InvalidParameterValueException", "The runtime parameter is no longer supported")
+    aws.fail("CreateFunction", missing)
+    refused = await cloud_shop.create("again", status=500)
+    assert refused["error"] == "Failed to create function"
+    assert missing.message in refused["message"]
+
+    assert (await cloud_shop.get("functions"))["data"] == []
+    await cloud_shop.create("again")
+
+
+async def test_a_role_that_cannot_be_assumed_is_named_with_its_trust(cloud_shop: Shop, aws: FakeAws) -> None:
+    aws.fail("CreateFunction", *[ROLE_MISSING] * 8)
+
+    refused = await cloud_shop.create(status=500)
+
+    assert "GatewaysAppLambdaExecutionRole" in refused["message"]
+    assert "lambda.amazonaws.com" in refused["message"]
+    assert (await cloud_shop.get("functions"))["data"] == []
+
+
+async def test_without_a_url_the_function_is_made_all_the_same(cloud_shop: Shop, aws: FakeAws) -> None:
+    aws.fail("CreateFunctionUrlConfig", AwsError(403, "AccessDeniedException", "no URLs here"))
+
+    assert (await cloud_shop.create())["endpoint"] is None
+
+
+async def test_changes_reach_the_account_and_a_move_does_not(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    wanted = {"memorySize": 256, "timeout": 60, "ephemeralStorage": 1024, "description": "larger"}
+
+    changed = (await cloud_shop.send("PUT", f"functions/{number}", {**wanted, "architecture": "arm64"}))["data"]
+
+    assert {**wanted, "architecture": "arm64", "status": "active"}.items() <= changed.items()
+    there = aws.functions[name].configuration
+    assert (there["MemorySize"], there["Timeout"], there["Description"]) == (256, 60, "larger")
+    assert there["EphemeralStorage"] == {"Size": 1024}
+    assert there["Architectures"] == ["arm64"]
+    updates = [aws.count("UpdateFunctionConfiguration"), aws.count("UpdateFunctionCode")]
+    await cloud_shop.send("PUT", f"functions/{number}", {"positionX": 3})
+    assert [aws.count("UpdateFunctionConfiguration"), aws.count("UpdateFunctionCode")] == updates
+
+
+async def test_uploads_and_files_reach_the_account(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+
+    await cloud_shop.upload(number, {"index.js": "1", "utils/h.js": "2", "logo.png": b"\x89PNG\0"})
+    assert files_at(aws, name) == {"index.js": b"1", "utils/h.js": b"2"}
+
+    await cloud_shop.send("POST", f"functions/{number}/files", {"path": "new.js", "content": "3"}, status=201)
+    assert files_at(aws, name)["new.js"] == b"3"
+
+
+async def test_a_refused_change_leaves_the_old_files_and_the_old_configuration(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    before, there = await cloud_shop.read(number), files_at(aws, name)
+
+    aws.fail("UpdateFunctionCode", AwsError(400, "InvalidParameterValueException", "Unzipped size must be smaller"))
+    refused = await cloud_shop.upload(number, {"index.js": "new"}, status=500)
+    assert refused["error"] == "Failed to update function"
+    assert "Unzipped size" in refused["message"]
+
+    aws.fail("UpdateFunctionCode", DENIED)
+    body = {"path": "x.js", "content": ""}
+    await cloud_shop.send("POST", f"functions/{number}/files", body, status=403)
+    aws.fail("UpdateFunctionConfiguration", AwsError(400, "InvalidParameterValueException", "no such memory"))
+    await cloud_shop.send("PUT", f"functions/{number}", {"memorySize": 512}, status=500)
+
+    after = await cloud_shop.read(number)
+    assert {**after, "updatedAt": None} == {**before, "updatedAt": None}
+    assert await cloud_shop.files(number) == ["index.js"]
+    assert files_at(aws, name) == there
+
+
+async def test_a_sync_takes_over_what_was_changed_behind_our_back(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    aws.functions[name].configuration["MemorySize"] = 1024
+
+    synced = (await cloud_shop.send("PUT", f"resources/{number}/sync"))["data"]
+
+    assert (synced["memorySize"], synced["awsData"]["memorySize"]) == (1024, 1024)
+    assert (synced["status"], synced["awsData"]["state"]) == ("Active", "Active")
+    assert synced["functionArn"].endswith(f":function:{name}")
+    assert (await cloud_shop.get("functions"))["data"][0]["memorySize"] == 1024
+
+
+async def test_a_function_deleted_behind_our_back_is_failed_after_a_sync(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    del aws.functions[name]
+
+    answer = await cloud_shop.send("PUT", f"resources/{number}/sync", status=404)
+
+    assert answer == {
+        "error": "Function not found in AWS",
+        "message": f'Function "{name}" was not found in AWS. It may have been deleted.',
+        "data": {"id": number, "resourceId": name, "status": "Failed", "synced": True},
+    }
+    assert (await cloud_shop.get("functions"))["data"][0]["status"] == "failed"
+    await cloud_shop.send("POST", f"functions/{number}/invoke", status=400)
+    await cloud_shop.send("DELETE", f"resources/{number}")
+
+
+async def test_a_sync_needs_a_connection_that_is_active(cloud_shop: Shop) -> None:
+    number, _ = await create(cloud_shop)
+    await cloud_shop.db.execute(
+        """
+        UPDATE cloud_connections SET status = 'failed'
+        WHERE id = (SELECT connection_id FROM placements p JOIN functions f ON f.id = p.function_id WHERE number = $1)
+        """,
+        number,
+    )
+
+    assert (await cloud_shop.send("PUT", f"resources/{number}/sync", status=400))["error"] == (
+        "Cloud connection not active"
+    )
+    assert (await cloud_shop.create(status=400))["error"] == "Cloud connection not active"
+
+
+async def test_a_delete_is_denied_or_done(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+
+    aws.fail("DeleteFunction", AwsError(403, "AccessDeniedException", "not authorized to perform: DeleteFunction"))
+    assert (await cloud_shop.send("DELETE", f"resources/{number}", status=403))["suggestion"]
+    assert (await cloud_shop.read(number))["status"] == "active"
+
+    await cloud_shop.send("DELETE", f"resources/{number}")
+    assert name not in aws.functions
+    await cloud_shop.get(f"functions/{number}", 404)
+    await cloud_shop.create(name)
