@@ -1,0 +1,24 @@
+"""Functions within a plan (contracts/gateways.md, check 47)."""
+
+from tests.integration.api.harness import running
+from tests.integration.api_gateways.people import Town
+
+FUNCTION = {"runtime": "nodejs20.x", "handler": "index.handler", "region": "eu-west-1"}
+
+
+async def test_the_sixth_function_is_refused_on_the_free_plan_until_one_is_deleted(database_url: str) -> None:
+    async with running(database_url, None, "real", TIDEMILL_PLAN="free") as api, Town(api) as town:
+        ada = await town.citizen()
+        place = f"/api/{await ada.project()}/master"
+        made = [
+            (await ada.send("POST", f"{place}/functions", {**FUNCTION, "name": f"f{number}"}, status=201))["data"]["id"]
+            for number in range(5)
+        ]
+
+        refused = await ada.send("POST", f"{place}/functions", {**FUNCTION, "name": "f5"}, status=403)
+
+        assert refused["error"] == "Plan limit exceeded"
+        assert (refused["currentValue"], refused["limit"], refused["upgradeRequired"]) == (5, 5, True)
+        assert len((await ada.get(f"{place}/functions"))["data"]) == 5
+        await ada.send("DELETE", f"{place}/resources/{made[0]}")
+        await ada.send("POST", f"{place}/functions", {**FUNCTION, "name": "f5"}, status=201)
