@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # whoever asked was killed
         except AwsError as error:
-            if error.code == "AccessDenied":
+            if self.path == "/":
                 told = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
                 self._send(
                     error.status, f"<ErrorResponse>{told}</ErrorResponse>".encode(), {"Content-Type": "text/xml"}

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from services.invoker.providers.lambda_answer import report_of
-from shared.cloud.aws.errors import THROTTLED_ISSUE
+from shared.cloud.aws import errors
 from shared.cloud.aws.sessions import AwsSessions
 from shared.cloud.connections import Connections
 from shared.domain.errors import ThrottledError, UnavailableError
@@ -84,9 +84,13 @@ class AwsRunner:
                 outcome=Interrupted(reason="AWS gave no answer to a run it had begun"), timings=_waited(began)
             )
         except UnavailableError as error:
-            if error.fields.get("issue") == THROTTLED_ISSUE:
-                raise ThrottledError("AWS Lambda has too many calls of this account at once") from error
-            raise
+            match error.fields.get("issue"):
+                case errors.THROTTLED_ISSUE:
+                    raise ThrottledError("AWS Lambda has too many calls of this account at once") from error
+                case errors.UNSURE_ISSUE if run.begun:
+                    return Report(outcome=Interrupted(reason=error.message), timings=_waited(began))
+                case _:
+                    raise
         return report_of(payload, failed, tail, function.version.spec, now_ms=time.time_ns() // 1_000_000)
 
 

@@ -24,9 +24,14 @@ ROLE_ISSUE = "execution role"
 THROTTLED_ISSUE = "throttled"
 """``issue`` of what AWS put off because the account asks too much."""
 
+UNSURE_ISSUE = "unsure"
+"""``issue`` of AWS's own faults: what was asked may have been done, or begun."""
+
 _DENIED = ("AccessDenied", "Unauthorized", "AuthFailure", "OptInRequired")
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
-_FLEETING = frozenset({"EC2ThrottledException", "ServiceUnavailable", "ENILimitReachedException"})
+_FLEETING = frozenset({"EC2ThrottledException", "ENILimitReachedException", "ServiceUnavailable"})
+"""Nothing was done, and another time it may be."""
+
 _OURS = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"})
 _SERVER_FAULT = 500
 _MAX_TEXT = 1000
@@ -35,6 +40,11 @@ _STACK = "update the CloudFormation stack of the connection to the newest infras
 _TRUST = "it must exist in the account and its trust policy must let lambda.amazonaws.com call sts:AssumeRole"
 
 _log = structlog.get_logger(__name__)
+
+
+def is_expired(error: BotoCoreError | ClientError) -> bool:
+    """Tell whether AWS does not take any more what it gave us when we entered the account."""
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in _OURS
 
 
 def translate(error: BotoCoreError | ClientError, what: str, *, role: str = "") -> PlatformError:
@@ -62,7 +72,8 @@ def _translate(error: ClientError, what: str, role: str) -> PlatformError:  # no
         return UnavailableError("AWS has too many calls of this account at once", details=text, issue=THROTTLED_ISSUE)
     if code in _FLEETING or status >= _SERVER_FAULT:
         _log.warning("aws_out_of_order", what=what, code=code, reason=text)
-        return UnavailableError("AWS cannot do that now", details=text)
+        issue = "fleeting" if code in _FLEETING else UNSURE_ISSUE
+        return UnavailableError("AWS cannot do that now", details=text, issue=issue)
     if code.startswith(_DENIED) or code in _OURS:
         return CloudDeniedError(f"AWS does not let us {what}", details=text, suggestion=_remedy(text, role))
     if code == "ResourceNotFoundException":

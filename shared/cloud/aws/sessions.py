@@ -20,7 +20,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.cloud.aws.errors import translate
+from shared.cloud.aws.errors import is_expired, translate
 from shared.domain.errors import CloudRefusedError, UnavailableError
 from shared.process.aws_settings import AwsSettings
 
@@ -120,6 +120,8 @@ class AwsSessions:
         except TimeoutError as error:
             raise UnavailableError(f"AWS did not answer within {deadline_s:g} s") from error
         except (BotoCoreError, ClientError) as error:
+            if is_expired(error):
+                self.forget(connection.id)  # the next call enters anew
             raise translate(error, what, role=role) from error
 
     async def check(self, connection: AwsConnection, region: str) -> None:

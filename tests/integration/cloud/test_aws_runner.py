@@ -99,6 +99,15 @@ async def test_throttling_and_a_function_that_is_gone_are_told_apart(aws: FakeAw
         await caller.call()
 
 
+async def test_a_fault_of_aws_in_the_middle_of_a_run_is_no_reason_to_run_it_again(aws: FakeAws, caller: Caller) -> None:
+    aws.fail("Invoke", AwsError(500, "ServiceException", "oops"), AwsError(502, "EC2ThrottledException", "oops"))
+
+    assert isinstance((await caller.call()).outcome, Interrupted)
+    with pytest.raises(UnavailableError):
+        await caller.call()
+    assert aws.count("Invoke") == 2
+
+
 async def test_an_answer_that_does_not_come_in_time_is_a_time_out_and_the_function_is_called_once(
     aws: FakeAws, caller: Caller
 ) -> None:

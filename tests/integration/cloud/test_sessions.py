@@ -107,3 +107,15 @@ async def test_a_call_ends_at_its_deadline(aws: FakeAws, sessions: AwsSessions, 
             service="sts",
             deadline_s=0.05,
         )
+
+
+async def test_what_aws_does_not_take_any_more_is_not_used_again(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    await ask(sessions, connection)
+    aws.fail("GetCallerIdentity", AwsError(403, "ExpiredToken", "expired"))
+
+    with pytest.raises(CloudDeniedError):
+        await ask(sessions, connection)
+    await ask(sessions, connection)
+    assert aws.count("AssumeRole") == 2
