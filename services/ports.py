@@ -15,6 +15,7 @@ from services.keyring import open_envelope
 from shared.bus.bus import Bus
 from shared.crypto.envelope import Envelope
 from shared.crypto.master_keys import KeyRing
+from shared.crypto.variables import Variables
 from shared.database.pool import Database
 from shared.domain.errors import UnavailableError
 from shared.packages.postgres import PostgresPackageStore
@@ -73,6 +74,16 @@ def open_packages(settings: Settings, db: Database, stack: AsyncExitStack) -> Pa
     store = S3PackageStore(settings.packages)
     stack.push_async_callback(store.close)
     return store
+
+
+def open_variables(ports: Ports) -> None:
+    """
+    Let the database seal and open environment variables of functions, for whoever calls and shows these.
+
+    Without a master key what is sealed cannot be read, which is told; what is not is kept as it is.
+    """
+    if ports.db.variables is None:
+        ports.db.variables = Variables(ports.envelope)
 
 
 async def connect(settings: Settings, service: str, stack: AsyncExitStack) -> Ports:

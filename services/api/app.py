@@ -34,9 +34,9 @@ from services.api.routing import Router
 from services.api.server import Server
 from services.api.settings import limits
 from services.api.task_notices import TaskNotices
-from services.ports import Ports
+from services.ports import Ports, open_variables
 from services.signing import REFRESH_S, ServiceKey
-from shared.database import accounts, executions
+from shared.database import accounts, executions, variables
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
@@ -46,6 +46,7 @@ from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
 
 _CLOSE_S = 5.0
+_SEAL_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class ApiService:
 
 async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> ApiService:
     """Start an api on its ports; it answers requests when this returns."""
+    open_variables(ports)
     signing = ServiceKey(ports.db, ports.envelope)
     await signing.refresh()
     ports.health.add("signing", signing.check, readiness=False)
@@ -81,6 +83,7 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     tasks.spawn("key-usage", every(WRITE_EVERY_S, platform.key_usage.write))
     stack.push_async_callback(platform.key_usage.close)
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
+    tasks.spawn("seal-variables", every(_SEAL_EVERY_S, lambda: _seal_variables(ports)))
     browsers = Browsers(settings.browsers.cors_origins)
     dialects: tuple[Dialect, ...] = (
         NeoDialect(platform, ports.health, browsers),
@@ -105,6 +108,11 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         server=server,
         sites=tuple(sites),
     )
+
+
+async def _seal_variables(ports: Ports) -> None:
+    """Seal what was kept while there was no master key, or by a version that did not seal."""
+    await variables.seal_plain(ports.db)
 
 
 async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack: AsyncExitStack) -> Platform:

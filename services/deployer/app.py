@@ -16,7 +16,7 @@ from services.deployer.resend import resend_unfinished
 from services.deployer.settings import MAX_IN_FLIGHT, RESEND_AFTER_S, find_node
 from services.deployer.syntax import SyntaxCheckers
 from services.deployer.watch import WATCH_EVERY_S, watch
-from services.ports import Ports
+from services.ports import Ports, open_variables
 from shared.domain.placement import AWS, LOCAL
 from shared.domain.runtime import NODE_FAMILIES
 from shared.messages.topology import DEPLOY_QUEUE
@@ -39,6 +39,9 @@ class DeployerService:
 
 async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> DeployerService:
     """Start a deployer on its ports; it is consuming when this returns."""
+    if ports.envelope.key_ids:
+        # What stays on our own machines is deployed without looking at its variables, so without a key too.
+        open_variables(ports)
     syntax = SyntaxCheckers({family: find_node(settings.engine, family) for family in NODE_FAMILIES})
     stack.push_async_callback(syntax.close)
     providers = await stack.enter_async_context(_providers(settings, ports))

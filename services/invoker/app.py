@@ -24,7 +24,7 @@ from services.invoker.providers.clouds import Clouds, Runner
 from services.invoker.receipts import SIGN_S, Receipts
 from services.invoker.settings import KEEP_CONNECTION_S, PACKAGE_CACHE_BYTES, engine_settings
 from services.invoker.vault import Vault
-from services.ports import Ports
+from services.ports import Ports, open_variables
 from services.signing import REFRESH_S, ServiceKey
 from shared.database.function_cache import FunctionCache
 from shared.domain.placement import AWS
@@ -52,6 +52,7 @@ class InvokerService:
 
 async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> InvokerService:
     """Start an invoker on its ports; it is consuming when this returns."""
+    open_variables(ports)
     functions = FunctionCache(ports.db)
     packages = PackageCache(ports.packages, settings.data.data_dir / "packages", max_bytes=PACKAGE_CACHE_BYTES)
     stack.push_async_callback(packages.close)

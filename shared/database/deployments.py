@@ -11,8 +11,14 @@ from typing import Literal
 
 import asyncpg
 
-from shared.crypto.receipts import code_hash
-from shared.database.functions import FunctionSettings, delete_function, find_function, settings_assignments
+from shared.database import variables
+from shared.database.functions import (
+    FunctionSettings,
+    delete_function,
+    find_function,
+    insert_version,
+    settings_assignments,
+)
 from shared.database.placements import insert_placement, record_removed
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.stored_specs import settings_of, spec_of
@@ -89,6 +95,7 @@ async def open_deployment(db: Database, new: NewDeployment) -> str:
         IllegalStateError: the function is being changed already.
         NotConnectedError: the connection that the placement names may not be used.
     """
+    spec = await variables.sealed(db, new.spec)
 
     async def work(connection: Connection) -> None:
         if new.creates:
@@ -108,7 +115,7 @@ async def open_deployment(db: Database, new: NewDeployment) -> str:
             new.upload_sha256,
             new.upload_kind,
             storable_or_none(new.source),
-            replace(new.spec, environment=dict(new.spec.environment)),
+            spec,
             new.settings,
             new.creates,
             new.action,
@@ -119,7 +126,20 @@ async def open_deployment(db: Database, new: NewDeployment) -> str:
 
 
 async def claim_deployment(db: Queries, deployment_id: str) -> Deployment | None:
-    """Take up a deployment that is not ended, also one that a dead deployer began; None for any other."""
+    """
+    Take up a deployment that is not ended, also one that a dead deployer began; None for any other.
+
+    Raises:
+        BrokenSealError: its environment variables cannot be opened; it is taken up all the same.
+    """
+    deployment = await _claim(db, deployment_id)
+    if deployment is None:
+        return None
+    [spec] = await variables.opened(db, [deployment.spec])
+    return replace(deployment, spec=spec)
+
+
+async def _claim(db: Queries, deployment_id: str) -> Deployment | None:
     row = await db.fetchrow(
         """
         UPDATE deployments SET state = 'running', attempts = attempts + 1, updated_at = now()
@@ -140,6 +160,7 @@ async def succeed(db: Database, deployment: Deployment, package_sha256: str, sou
         NameTakenError: another function has taken the new name meanwhile; refuse the deployment with it.
         IllegalStateError: the deployment has ended already; nothing is changed.
     """
+    spec = await variables.sealed(db, deployment.spec)
 
     async def work(connection: Connection) -> bool:
         taken = await connection.fetchval(
@@ -150,7 +171,7 @@ async def succeed(db: Database, deployment: Deployment, package_sha256: str, sou
         if taken is None:
             return False
         await _end(connection, deployment.id, "succeeded", "succeeded")
-        version_id = await _insert_version(connection, deployment, package_sha256, source)
+        version_id = await insert_version(connection, deployment.function_id, spec, package_sha256, source)
         assignments, arguments = settings_assignments(deployment.settings, first=3)
         await connection.execute(
             f"""
@@ -225,7 +246,7 @@ async def refuse(db: Database, deployment: Deployment, error: ErrorRecord) -> No
 
 async def give_up(db: Database, deployment_id: str, error: ErrorRecord) -> bool:
     """Refuse a deployment that will not be tried again; return whether it had not ended yet."""
-    deployment = await claim_deployment(db, deployment_id)
+    deployment = await _claim(db, deployment_id)
     if deployment is None:
         return False
     await refuse(db, deployment, error)
@@ -253,7 +274,7 @@ async def cancel_pending(db: Database, deployment_id: str) -> bool:
 
 
 async def find_deployment(db: Queries, deployment_id: str) -> Deployment | None:
-    """Return a deployment in whatever state it is."""
+    """Return a deployment in whatever state it is; its environment variables stay sealed."""
     row = await db.fetchrow("SELECT * FROM deployments WHERE id = $1", deployment_id)
     return None if row is None else _deployment_of(row)
 
@@ -348,37 +369,6 @@ async def _end(connection: Connection, deployment_id: str, state: str, event: st
     )
     if ended_id is None:
         raise IllegalStateError("the deployment has ended already")
-
-
-async def _insert_version(
-    connection: Connection, deployment: Deployment, package_sha256: str, source: str | None
-) -> str:
-    spec = deployment.spec
-    version_id = new_record_id()
-    text = storable_or_none(source)
-    await connection.execute(
-        """
-        INSERT INTO function_versions (id, function_id, number, runtime, convention, handler, timeout_s, memory_mb,
-                                       tmp_mb, environment, secrets, package_sha256, source, code_hash, architecture)
-        SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
-        FROM function_versions WHERE function_id = $2
-        """,
-        version_id,
-        deployment.function_id,
-        spec.runtime,
-        spec.convention,
-        storable(spec.handler),
-        spec.timeout_s,
-        spec.memory_mb,
-        spec.tmp_mb,
-        dict(spec.environment),
-        [storable(name) for name in spec.secrets],
-        package_sha256,
-        text,
-        code_hash(text, package_sha256),
-        spec.architecture,
-    )
-    return version_id
 
 
 def _deployment_of(row: Row) -> Deployment:

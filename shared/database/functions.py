@@ -7,14 +7,16 @@ its name is free again. Every change raises the revision by one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 import asyncpg
 
-from shared.database.pool import Queries, Row
-from shared.database.text import storable
+from shared.crypto.receipts import code_hash
+from shared.database import variables
+from shared.database.pool import Connection, Queries, Row
+from shared.database.text import storable, storable_or_none
 from shared.domain.errors import NameTakenError
 from shared.domain.function import (
     Convention,
@@ -26,13 +28,16 @@ from shared.domain.function import (
     RetryPolicy,
     VersionSpec,
 )
+from shared.domain.ids import new_record_id
 from shared.domain.states import FUNCTION, sources
 
 _COLUMNS = """
     f.id, f.account_id, f.environment_id, f.name, f.description, f.status, f.enabled, f.provider, f.tags,
     f.permission_mode, f.default_priority, f.retry_enabled, f.retry_errors, f.revision, f.created_at, f.updated_at,
     v.id AS version_id, v.number, v.runtime, v.convention, v.handler, v.timeout_s, v.memory_mb, v.tmp_mb,
-    v.environment, v.secrets, v.architecture, v.package_sha256, v.code_hash, v.created_at AS version_created_at
+    v.environment, v.variables_id, v.secrets, v.architecture, v.package_sha256, v.code_hash,
+    v.created_at AS version_created_at,
+    EXISTS (SELECT 1 FROM placements l WHERE l.function_id = f.id) AS is_placed
 """
 _JOINED = "functions f JOIN function_versions v ON v.id = f.active_version_id"
 
@@ -146,7 +151,8 @@ async def list_functions(
         """,  # noqa: S608 - built from constants, enumerations and integers
         *arguments,
     )
-    return [(function_of(row), row["last_invocation"]) for row in rows], total
+    found = await _opened(db, [function_of(row) for row in rows])
+    return [(function, row["last_invocation"]) for function, row in zip(found, rows, strict=True)], total
 
 
 async def function_stats(db: Queries, function_id: str) -> FunctionStats:
@@ -228,6 +234,39 @@ async def delete_function(db: Queries, function_id: str) -> Function | None:
     return None if row is None else function_of(row)
 
 
+async def insert_version(
+    connection: Connection, function_id: str, spec: VersionSpec, package_sha256: str, source: str | None
+) -> str:
+    """Keep a new version of a function, its variables sealed already if they can be; return its id."""
+    version_id = new_record_id()
+    text = storable_or_none(source)
+    await connection.execute(
+        """
+        INSERT INTO function_versions (id, function_id, number, runtime, convention, handler, timeout_s, memory_mb,
+                                       tmp_mb, environment, secrets, package_sha256, source, code_hash, architecture,
+                                       variables_id)
+        SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+        FROM function_versions WHERE function_id = $2
+        """,
+        version_id,
+        function_id,
+        spec.runtime,
+        spec.convention,
+        storable(spec.handler),
+        spec.timeout_s,
+        spec.memory_mb,
+        spec.tmp_mb,
+        dict(spec.environment),
+        [storable(name) for name in spec.secrets],
+        package_sha256,
+        text,
+        code_hash(text, package_sha256),
+        spec.architecture,
+        spec.variables_id,
+    )
+    return version_id
+
+
 def settings_assignments(settings: FunctionSettings, *, first: int) -> tuple[str, list[object]]:
     """Return ``, column = $n`` for each setting given, from parameter ``first`` on, and the values."""
     retry = settings.retry_policy
@@ -262,6 +301,7 @@ def function_of(row: Row) -> Function:
         environment=row["environment"],
         secrets=tuple(row["secrets"]),
         architecture=row["architecture"],
+        variables_id=row["variables_id"],
     )
     return Function(
         id=row["id"],
@@ -287,6 +327,7 @@ def function_of(row: Row) -> Function:
             code_hash=row["code_hash"],
             created_at=row["version_created_at"],
         ),
+        is_placed=row["is_placed"],
     )
 
 
@@ -295,7 +336,16 @@ async def _one(db: Queries, condition: str, *arguments: object) -> Function | No
         f"SELECT {_COLUMNS} FROM {_JOINED} WHERE {condition} AND f.deleted_at IS NULL",  # noqa: S608 - constants
         *arguments,
     )
-    return None if row is None else function_of(row)
+    return None if row is None else (await _opened(db, [function_of(row)]))[0]
+
+
+async def _opened(db: Queries, found: Sequence[Function]) -> list[Function]:
+    """Return functions with their environment variables in the clear, where this process may open them."""
+    specs = await variables.opened(db, [function.version.spec for function in found])
+    return [
+        replace(function, version=replace(function.version, spec=spec))
+        for function, spec in zip(found, specs, strict=True)
+    ]
 
 
 def _newest_run(function_id: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 import asyncpg
 import orjson
 
+from shared.crypto.variables import Variables
 from shared.database.text import json_text
 from shared.domain.errors import UnavailableError
 
@@ -46,6 +47,8 @@ class Database:
     """
     PostgreSQL, as the functions of this package take it: a pool, or (where they say so) one of its connections.
 
+    ``variables`` seals and opens environment variables of functions, in processes that may.
+
     Raises everywhere:
         UnavailableError: no connection in time, the connection was lost, or the statement took too long.
     """
@@ -53,6 +56,7 @@ class Database:
     def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._dsn = dsn
         self.pool = pool
+        self.variables: Variables | None = None
 
     @classmethod
     async def connect(cls, dsn: str, *, max_size: int = 10, deadline_s: float = _FIRST_CONNECT_S) -> Self:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.crypto.envelope import Sealed
 from shared.database.pool import Queries
 
-TABLES = ("secrets", "signing_keys", "session_keys", "cloud_credentials")
+TABLES = ("secrets", "signing_keys", "session_keys", "cloud_credentials", "variable_sets")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,8 @@ class VersionSpec:
     secrets: tuple[str, ...] = ()
     architecture: str = "x86_64"
     """What a cloud runs it on; on our own machines it is kept and has no effect."""
+    variables_id: str | None = None
+    """The sealed set that ``environment`` came from, if it did: see ``shared.database.variables``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ class Function:
     created_at: datetime
     updated_at: datetime
     version: FunctionVersion
+    is_placed: bool = False
+    """Whether it was made with a place at a provider; on our own machines anybody may then call it by its URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from services.api.dialects.gateways import (
     environments,
     errors,
     files,
+    function_urls,
     functions,
     members,
     projects,
@@ -56,7 +57,7 @@ class GatewaysDialect:
 
     name = "gateways"
     title = "Gateways serverless functions: workspaces, projects, environments, and who may do what in them"
-    prefixes: tuple[str, ...] = ("/api",)
+    prefixes: tuple[str, ...] = ("/api", function_urls.PREFIX)
     schemas: Json = table.SCHEMAS
     security_schemes: Json = table.SECURITY
 
@@ -66,8 +67,10 @@ class GatewaysDialect:
 
     def routes(self) -> tuple[Route, ...]:
         """Return every route of the dialect."""
-        return tuple(entry.route(self._door) for noun in _NOUNS for entry in noun.ENTRIES)
+        described = tuple(entry.route(self._door) for noun in _NOUNS for entry in noun.ENTRIES)
+        return described + function_urls.routes(self._door)
 
-    def render_error(self, error: PlatformError, _request: web.BaseRequest, /) -> web.Response:
+    def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""
-        return errors.render(error)
+        answer = errors.render(error)
+        return function_urls.open_to_origins(answer) if request.path.startswith(function_urls.PREFIX) else answer

@@ -1,12 +1,13 @@
 """
 The event a function is called with through its URL, and the answer made of what it returned.
 
-Both are AWS's payload format 2.0 of function URLs. Pure: the request's parts in, JSON text out; a result's JSON text in,
-status, headers and body out. What is kept as it was sent: the path, the query string. Repeated headers and query
+Both are AWS's payload format 2.0 of function URLs. Pure: the request's parts in, JSON text out; a result's JSON text
+in, status, headers and body out. The path and the query string stay as they were sent. Repeated headers and query
 parameters are joined by commas, cookies stand apart.
 """
 
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,11 @@ _TEXT_TYPES = frozenset(
         "application/graphql",
     }
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
+_GUARDED = "x-exh-requesting-"
+"""Headers by which other dialects tell a function who is asking: whoever sends one here is not believed."""
+
 _CONNECTION = frozenset(
     {
         "connection",
@@ -46,8 +51,8 @@ class UrlRequest:
     """
     A request of a function's URL.
 
-    ``path`` and ``query`` (without its ``?``) are raw; ``headers`` as received, repeated ones one by one. ``address`` is
-    the caller's; ``host`` what they called us; ``function_id`` the part of the URL that says whose it is.
+    ``path`` and ``query`` (without its ``?``) are raw; ``headers`` as received, repeated ones one by one. ``address``
+    is the caller's; ``host`` what they called us, by ``scheme``; ``function_id`` the part of the URL that names it.
     """
 
     function_id: str
@@ -57,6 +62,7 @@ class UrlRequest:
     query: str
     protocol: str
     host: str
+    scheme: str
     address: str
     headers: Iterable[tuple[str, str]]
     body: bytes
@@ -79,6 +85,8 @@ class UnusableResultError(Exception):
 def url_event(request: UrlRequest) -> bytes:
     """Return the event as JSON text."""
     headers, cookies = _headers(request.headers)
+    headers["x-forwarded-for"] = request.address
+    headers.setdefault("x-forwarded-proto", request.scheme)
     at = request.at.astimezone(UTC)
     http = {
         "method": request.method,
@@ -143,6 +151,8 @@ def _headers(received: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[
     cookies: list[str] = []
     for name, raw in received:
         lower, value = _clean(name.lower()), _clean(raw)
+        if lower.replace("_", "-").startswith(_GUARDED):
+            continue
         if lower == "cookie":
             cookies += [each.strip() for each in value.split(";") if each.strip()]
         else:
@@ -205,7 +215,7 @@ def _header_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if not isinstance(value, str) or any(ord(each) < 0x20 and each != "\t" or ord(each) == 0x7F for each in value):
+    if not isinstance(value, str) or _CONTROL.search(value) is not None:
         raise UnusableResultError("a header's value must be a string without control characters")
     return value
 

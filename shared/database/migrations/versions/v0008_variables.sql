@@ -43,3 +43,7 @@ ON CONFLICT DO NOTHING;
 UPDATE projects p SET connection_id = c.id FROM cloud_connections c
 WHERE c.account_id = p.account_id AND c.provider = 'local' AND c.deleted_at IS NULL
     AND p.is_default AND p.deleted_at IS NULL AND p.connection_id IS NULL;
+
+-- What deployments that have ended were asked to run is in the versions they made.
+UPDATE deployments SET spec = jsonb_set(spec, '{environment}', '{}')
+WHERE state IN ('succeeded', 'refused', 'cancelled') AND spec -> 'environment' <> '{}';
