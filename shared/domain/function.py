@@ -61,7 +61,7 @@ class VersionSpec:
     secrets: tuple[str, ...] = ()
     architecture: str = "x86_64"
     """What a cloud runs it on; on our own machines it is kept and has no effect."""
-    variables_id: str | None = None
+    variables_id: str | None = field(default=None, compare=False)
     """The sealed set that ``environment`` came from, if it did: see ``shared.database.variables``."""
 
 

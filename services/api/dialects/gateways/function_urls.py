@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
-from multidict import CIMultiDict
 
 from services.api.dialects.dialect import Route
 from services.api.dialects.gateways.callers import Door
@@ -81,13 +80,10 @@ async def _call(door: Door, request: web.BaseRequest, parameters: Mapping[str, s
     except UnusableResultError as error:
         _log.info("function_answer_unusable", function_id=function.id, execution_id=execution_id, reason=str(error))
         return _failed(execution_id, "InvalidResponse")
-    return open_to_origins(
-        web.Response(
-            status=answer.status,
-            headers=CIMultiDict(answer.headers),
-            body=None if answer.status in _NO_BODY else answer.body,
-        )
-    )
+    response = web.Response(status=answer.status, body=None if answer.status in _NO_BODY else answer.body)
+    for name, value in answer.headers:
+        response.headers.add(name, value)
+    return open_to_origins(response)
 
 
 def _failed(execution_id: str, name: str) -> web.Response:
