@@ -26,7 +26,7 @@ _DIFFERENT = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"), "TIME"),
     (re.compile(r"\d+\.\d+\.\d+"), "VERSION"),
 )
-_MEASURED = {"duration", "averageExecutionTime"}
+_MEASURED = {"duration", "averageExecutionTime", "durationMs"}
 _MARK = "=== the block ended with"
 
 

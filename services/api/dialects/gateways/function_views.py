@@ -55,6 +55,7 @@ def listed_function(of: Resource, endpoint: str | None) -> View:
 def function(of: Resource, place: InEnvironment, endpoint: str | None, variables: Mapping[str, str]) -> View:
     """Return a function whole, its code excepted."""
     return {
+        "id": of.number,
         "userId": of.user_number,
         "projectId": place.project.number,
         "environmentId": place.environment.number,
