@@ -6,12 +6,11 @@ it is seen at a cloud is what the deployer last saw there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from services.api.access.permissions import authorize
 from services.api.operations import invoke
 from services.api.operations.delete_function import delete_function
-from services.api.operations.deploy import GOES_ON, deploy, forget
+from services.api.operations.deploy import GOES_ON, deploy
 from services.api.operations.invoke import Invoked
 from services.api.operations.places import InEnvironment
 from services.api.operations.update_function import FunctionPatch, change_settings, update_function
@@ -24,7 +23,7 @@ from shared.domain.errors import FunctionNotFoundError, IllegalStateError, Inval
 from shared.domain.execution import ExecutionKind
 from shared.domain.function import Function
 from shared.domain.identity import Action
-from shared.domain.placement import LOCAL, CloudState
+from shared.domain.placement import CloudState
 
 LOG_TAIL_BYTES = 4096
 """How much of a run's log its caller is shown, as on AWS Lambda."""
@@ -156,20 +155,19 @@ async def delete_resource(platform: Platform, place: InEnvironment, resource: Re
         CloudDeniedError, CloudRefusedError: the provider does not let it go; it stays.
     """
     function = await function_of(platform, resource)
-    authorize(place.identity, Action.DELETE_FUNCTION, function)
-    if function.provider == LOCAL and resource.region is None:
-        await delete_function(platform, place.identity, function)
-        return
     try:
-        await _carry_out(platform, NewDeployment(function_id=function.id, spec=function.version.spec, action="remove"))
-    except FunctionNotFoundError:
-        gone = replace(function, revision=function.revision + 1)
-        forget(platform, gone, deleted=True)
+        await delete_function(platform, place.identity, function)
+    except IllegalStateError as error:
+        raise _busy() from error
 
 
 async def _carry_out(platform: Platform, deployment: NewDeployment) -> None:
     try:
         await open_deployment(platform.db, deployment)
     except IllegalStateError as error:
-        raise IllegalStateError("The function is being changed; try again in a moment") from error
+        raise _busy() from error
     await deploy(platform, deployment.id, deployment.function_id)
+
+
+def _busy() -> IllegalStateError:
+    return IllegalStateError("The function is being changed; try again in a moment")

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from services.api.operations.delete_function import delete_function
+from shared.database import functions
+from shared.domain.identity import Identity
 from tests.integration.gateways_functions.shop import Shop
 from tests.support.builders import unique
 from tests.support.eventually import eventually
@@ -222,3 +225,21 @@ async def test_a_delete_is_denied_or_done(cloud_shop: Shop, aws: FakeAws) -> Non
     assert name not in aws.functions
     await cloud_shop.get(f"functions/{number}", 404)
     await cloud_shop.create(name)
+
+
+async def test_a_delete_by_another_dialect_reaches_the_account_too(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    function_id = await cloud_shop.db.fetchval("SELECT id FROM functions WHERE number = $1", number)
+    function = await functions.find_function(cloud_shop.db, function_id)
+    assert function is not None
+    caller = Identity(
+        account_id=function.account_id,
+        environment_id=function.environment_id,
+        permissions=frozenset({"write"}),
+        key_id="key_0000000000",
+    )
+
+    await delete_function(cloud_shop.api.api.platform, caller, function)
+
+    assert name not in aws.functions
+    await cloud_shop.get(f"functions/{number}", 404)
