@@ -235,7 +235,7 @@ async def test_a_delete_by_another_dialect_reaches_the_account_too(cloud_shop: S
     caller = Identity(
         account_id=function.account_id,
         environment_id=function.environment_id,
-        permissions=frozenset({"write"}),
+        permissions=frozenset({"admin"}),
         key_id="key_0000000000",
     )
 
