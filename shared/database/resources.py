@@ -8,31 +8,19 @@ are on our own machines. Moving one on the canvas is no change of the function.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from shared.database.pool import Queries, Row
+from shared.database.pool import Queries
 from shared.database.text import storable_or_none
 from shared.database.workspaces import membership_of
 from shared.domain.workspace import Membership
 
-_COLUMNS = """
-    f.id, f.number, f.account_id, f.environment_id, f.name, f.description, f.status, f.provider, f.position_x,
-    f.position_y, f.locked_variables, f.created_at, f.updated_at,
-    (SELECT u.number FROM users u WHERE u.id = f.made_by) AS user_number,
-    v.runtime, v.convention, v.handler, v.timeout_s, v.memory_mb, v.tmp_mb, v.architecture, v.package_sha256,
-    v.created_at AS deployed_at,
-    l.region, l.name AS cloud_name, l.arn, l.url, l.state, l.reason, l.facts
-"""
-_JOINED = """
-    functions f JOIN function_versions v ON v.id = f.active_version_id LEFT JOIN placements l ON l.function_id = f.id
-"""
 _STATUS = "CASE WHEN f.status = 'active' THEN coalesce(l.state, 'active') ELSE f.status END"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(NamedTuple):
     """
-    A function in its environment.
+    A function in its environment; a tuple, since a list makes a thousand at once.
 
     ``status`` is ours while we change it, else what its cloud last said. ``region``, ``cloud_name`` and what follows
     are None where a function has no place of its own; ``facts`` are as in ``placements.Placed``.
@@ -57,7 +45,7 @@ class Resource:
     package_sha256: str
     position_x: float | None
     position_y: float | None
-    locked_variables: tuple[str, ...]
+    locked_variables: Sequence[str]
     region: str | None
     cloud_name: str | None
     arn: str | None
@@ -68,6 +56,18 @@ class Resource:
     created_at: datetime
     updated_at: datetime
     deployed_at: datetime
+
+
+_COLUMNS = f"""
+    f.id, f.number, f.account_id, f.environment_id, (SELECT u.number FROM users u WHERE u.id = f.made_by), f.name,
+    f.description, {_STATUS}, f.provider, v.runtime, v.convention, v.architecture, v.handler, v.memory_mb, v.timeout_s,
+    v.tmp_mb, v.package_sha256, f.position_x, f.position_y, f.locked_variables, l.region, l.name, l.arn, l.url, l.state,
+    l.reason, coalesce(l.facts, '{{}}'), f.created_at, f.updated_at, v.created_at
+"""  # noqa: S608 - constants
+"""In the order of the fields of ``Resource``."""
+_JOINED = """
+    functions f JOIN function_versions v ON v.id = f.active_version_id LEFT JOIN placements l ON l.function_id = f.id
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ async def find_resource(db: Queries, environment_id: str, number: int) -> Resour
         environment_id,
         number,
     )
-    return None if row is None else _resource_of(row)
+    return None if row is None else Resource._make(row)
 
 
 async def find_of_function(db: Queries, function_id: str) -> Resource | None:
@@ -108,7 +108,7 @@ async def find_of_function(db: Queries, function_id: str) -> Resource | None:
         f"SELECT {_COLUMNS} FROM {_JOINED} WHERE f.id = $1 AND f.deleted_at IS NULL",  # noqa: S608 - constants
         function_id,
     )
-    return None if row is None else _resource_of(row)
+    return None if row is None else Resource._make(row)
 
 
 async def list_resources(
@@ -128,7 +128,7 @@ async def list_resources(
         storable_or_none(status),
         storable_or_none(state),
     )
-    return [_resource_of(row) for row in rows]
+    return [Resource._make(row) for row in rows]
 
 
 async def places_of(db: Queries, user_id: str, project_number: int | None = None) -> Sequence[MemberPlace]:
@@ -183,16 +183,4 @@ async def move(db: Queries, function_id: str, x: float | None, y: float | None) 
         function_id,
         x,
         y,
-    )
-
-
-def _resource_of(row: Row) -> Resource:
-    status = row["status"]
-    return Resource(
-        **{
-            **row,
-            "status": (row["state"] or status) if status == "active" else status,
-            "locked_variables": tuple(row["locked_variables"]),
-            "facts": row["facts"] or {},
-        }
     )

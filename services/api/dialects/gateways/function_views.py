@@ -5,7 +5,7 @@ The values of locked variables are nowhere in here: each is shown as ``MASK``. A
 another dialect has no region of its own; it is on this installation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.api.dialects.gateways.views import View
@@ -66,7 +66,7 @@ def function(of: Resource, place: InEnvironment, endpoint: str | None, variables
     }
 
 
-def masked(variables: Mapping[str, str], locked: tuple[str, ...]) -> dict[str, str]:
+def masked(variables: Mapping[str, str], locked: Sequence[str]) -> dict[str, str]:
     """Return variables without the values of those that are locked."""
     return {name: MASK if name in locked else value for name, value in variables.items()}
 
