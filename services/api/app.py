@@ -141,6 +141,7 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         aws=settings.aws,
         enter_cloud=doors.enter,
         default_environment_id=(await accounts.default_environment(ports.db)).id,
+        public_url=settings.api.public_url,
     )
 
 

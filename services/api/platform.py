@@ -73,7 +73,7 @@ class Platform:
     Everything an operation may use.
 
     ``default_environment_id`` is where callers with no credential act. ``enter_cloud`` tries a way into a cloud: see
-    ``cloud_doors.py``.
+    ``cloud_doors.py``. ``public_url`` is where the api is reached from outside, if that was said.
     """
 
     db: Database
@@ -94,3 +94,4 @@ class Platform:
     aws: AwsSettings
     enter_cloud: Callable[[Entrance], Awaitable[None]]
     default_environment_id: str
+    public_url: str | None = None

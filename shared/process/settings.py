@@ -309,7 +309,7 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """What the API grants an account."""
+    """What the API grants an account, and what it is called from outside."""
 
     max_functions: int = setting(
         "MAX_FUNCTIONS",
@@ -318,6 +318,12 @@ class ApiSettings:
         doc="Functions an account may have; creating more through the Neo dialect is refused.",
     )
     max_secrets: int = setting("MAX_SECRETS", whole(1, 100_000), default="50", doc="Secrets an account may have.")
+    public_url: str | None = setting(
+        "PUBLIC_URL",
+        matching(lambda value: _HTTP_URL.fullmatch(value) is not None, "an http or https URL"),
+        absent="what each request calls the API",
+        doc="Where the API is reached from outside, for the URLs of functions: behind a proxy, `https://...`.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from tests.docs.page import alike, blocks_of, read, shell
 from tests.support.backends import open_directory
 from tests.support.platform import ROOT, Platform, all_in_one
 
-PAGES = ("gateways.md", "gateways-functions.md")
+PAGES = ("gateways.md", "gateways-functions.md", "gateways-connections.md")
 SHOWN = "http://localhost:8080"
 FEW_CELLS = {"TIDEMILL_STEM_CELLS_PYTHON": "0"}
 

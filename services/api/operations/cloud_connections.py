@@ -32,7 +32,7 @@ DEPLOY_ROLE = "GatewaysAppDeployRole"
 """What ``infrastructure/customer-connector.yaml`` calls the role that lets us in."""
 
 _STACK = "DeploCloudConnection-"
-_EXTERNAL_ID_BYTES = 24
+_EXTERNAL_ID_BYTES = 20
 _MAX_REASON = 2000
 
 

@@ -44,7 +44,7 @@ async def create(door: Door, request: web.BaseRequest, parameters: Parameters) -
     wanted = function_bodies.new_function(await bodies.read_object(request))
     with refusals("create function"):
         made = await place_function.place_function(door.platform, place, wanted)
-    endpoint = endpoint_of(request, made)
+    endpoint = endpoint_of(door, request, made)
     await note(door, Visit(place, made), "create", **function_views.facts_of(made, endpoint))
     shown = function_views.function(made, place, endpoint, wanted.environment)
     warning = warning_of(wanted.runtime, wanted.handler)
@@ -57,14 +57,14 @@ async def create(door: Door, request: web.BaseRequest, parameters: Parameters) -
 async def show_all(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     place = await enter(door, request, parameters, Permission.VIEW_RESOURCES)
     found = await resources.list_resources(door.platform, place)
-    shown = [function_views.listed_function(each, endpoint_of(request, each)) for each in found]
+    shown = [function_views.listed_function(each, endpoint_of(door, request, each)) for each in found]
     return listed("Functions retrieved successfully", shown)
 
 
 async def show(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     at = await visit(door, request, parameters, Permission.VIEW_RESOURCES)
     variables = await resources.variables_of(door.platform, at.resource)
-    shown = function_views.function(at.resource, at.place, endpoint_of(request, at.resource), variables)
+    shown = function_views.function(at.resource, at.place, endpoint_of(door, request, at.resource), variables)
     shown["code"] = await _code(door, at.resource)
     return done("Function retrieved successfully", shown)
 
@@ -84,7 +84,7 @@ async def update(door: Door, request: web.BaseRequest, parameters: Parameters) -
     variables = await resources.variables_of(door.platform, changed)
     return done(
         "Function updated successfully",
-        function_views.function(changed, at.place, endpoint_of(request, changed), variables),
+        function_views.function(changed, at.place, endpoint_of(door, request, changed), variables),
     )
 
 

@@ -34,7 +34,7 @@ async def show_all(door: Door, request: web.BaseRequest, parameters: Parameters)
     found = await resources.list_resources(door.platform, place, **filters) if _KINDS[kind] else ()
     return listed(
         "Project resources retrieved successfully",
-        [function_views.resource(each, place, endpoint_of(request, each)) for each in found],
+        [function_views.resource(each, place, endpoint_of(door, request, each)) for each in found],
         project=function_views.placed(place)["project"],
         filters={"type": kind, "environment": place.environment.slug, **filters},
         counts={"functions": len(found), "total": len(found)},
@@ -43,7 +43,7 @@ async def show_all(door: Door, request: web.BaseRequest, parameters: Parameters)
 
 async def show(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     at = await visit(door, request, parameters, Permission.VIEW_RESOURCES, _ID)
-    shown = function_views.resource(at.resource, at.place, endpoint_of(request, at.resource))
+    shown = function_views.resource(at.resource, at.place, endpoint_of(door, request, at.resource))
     return done("Resource retrieved successfully", shown)
 
 
@@ -60,7 +60,7 @@ async def update(door: Door, request: web.BaseRequest, parameters: Parameters) -
     if position is not None:
         changed = await resources.move_resource(door.platform, at.place, changed, *position)
     await note(door, at, "update", fields=sorted(body.keys() & {"name", "position"}))
-    shown = function_views.resource(changed, at.place, endpoint_of(request, changed))
+    shown = function_views.resource(changed, at.place, endpoint_of(door, request, changed))
     return done("Resource updated successfully", shown)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.api.dialects.gateways import bodies, function_views
+from services.api.dialects.gateways import bodies, function_urls, function_views
 from services.api.dialects.gateways.callers import Door
 from services.api.dialects.gateways.table import Parameters
 from services.api.operations import activities, resources
@@ -49,10 +49,11 @@ async def visit(
     return Visit(place, await resources.find_resource(door.platform, place, number))
 
 
-def endpoint_of(request: web.BaseRequest, of: Resource) -> str | None:
-    """Return where anybody may call a function; on this installation that is where the request came to."""
+def endpoint_of(door: Door, request: web.BaseRequest, of: Resource) -> str | None:
+    """Return where anybody may call a function; on this installation, where that is reached or the request came to."""
     if of.provider == LOCAL and of.region is not None:
-        return f"{request.scheme}://{request.host}/fn/{of.id}/"
+        base = door.platform.public_url or f"{request.scheme}://{request.host}"
+        return f"{base.rstrip('/')}{function_urls.PREFIX}{of.id}/"
     return of.url
 
 
