@@ -9,7 +9,7 @@ import pytest
 from shared.database import functions
 from shared.domain.errors import UnavailableError
 from shared.domain.outcome import LogLine, Outcome, Raised, Returned
-from tests.integration.api.harness import Running
+from tests.integration.api.harness import Running, running
 from tests.integration.api_gateways.people import Citizen, Town
 from tests.integration.api_gateways.places import SPEC, keep_function
 
@@ -182,6 +182,17 @@ async def test_a_body_may_be_six_mebibytes_as_an_event(
     assert (fits.status_code, fits.text) == (200, "thanks")
     assert larger.status_code == 413
     assert too_large.status_code == 413
+
+
+@pytest.mark.parametrize("public", ["https://f.example", "https://f.example/base/"])
+async def test_the_url_is_below_where_the_api_is_reached_from_outside(database_url: str, public: str) -> None:
+    async with running(database_url, TIDEMILL_PUBLIC_URL=public) as api, Town(api) as town:
+        ada = await town.citizen()
+        function_id, number = await keep_function(api.db, "shop", "thumbs", connection=await home_of(ada))
+
+        shown = (await ada.get(f"/api/shop/master/functions/{number}"))["data"]
+
+        assert shown["endpoint"] == f"{public.rstrip('/')}/fn/{function_id}/"
 
 
 async def test_variables_of_functions_are_sealed_by_a_running_api(api: Running, ada: Citizen) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.rotation import Rotation
 from shared.crypto.envelope import Envelope
 from shared.crypto.master_keys import KeyRing
 from shared.crypto.variables import Variables
@@ -15,7 +16,7 @@ from shared.domain.function import Convention, Function, VersionSpec
 from shared.domain.ids import new_function_id
 from tests.integration.database.world import World
 from tests.support.builders import unique
-from tests.support.envelopes import an_envelope
+from tests.support.envelopes import MASTER_KEY, an_envelope
 
 SECRET = "hunter2-and-more"
 SPEC = VersionSpec(
@@ -181,6 +182,17 @@ async def test_a_deployment_whose_variables_do_not_open_can_be_given_up(sealing:
     assert await deployments.give_up(sealing, new.id, BrokenSealError("broken").record())
     state = await sealing.fetchval("SELECT status FROM functions WHERE id = $1", function.id)
     assert state == "active"
+
+
+async def test_a_rotation_of_master_keys_takes_the_sets_along(sealing: Database) -> None:
+    function_id = await new_function(sealing)
+    both = an_envelope(bytes(32), MASTER_KEY)
+
+    outcome = await Rotation(sealing, both, lambda _: None).run()
+
+    assert (outcome.rewrapped, outcome.failures) == (1, {})
+    sealing.variables = Variables(an_envelope(bytes(32)))
+    assert (await found(sealing, function_id)).version.spec.environment == {"TOKEN": SECRET}
 
 
 async def test_sets_of_refused_deployments_are_forgotten_when_their_time_is_over(sealing: Database) -> None:
