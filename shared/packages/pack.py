@@ -14,6 +14,8 @@ from io import BytesIO
 from shared.domain.errors import InvalidPackageError
 from shared.packages.package import LIMITS, PackageLimits
 
+_LEVEL = 3
+"""Of deflate: half the time of the usual 6 for a tenth more bytes; somebody waits for the deployment."""
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PLAIN = 0o644
@@ -39,7 +41,7 @@ def pack(pieces: Iterable[Piece], limits: PackageLimits = LIMITS) -> bytes:
     """
     buffer = BytesIO()
     inflated = 0
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         for piece in sorted(pieces, key=lambda each: each.path):
             with archive.open(_header(piece), "w") as out:
                 for chunk in piece.chunks:
