@@ -213,6 +213,18 @@ async def test_sets_of_refused_deployments_are_forgotten_when_their_time_is_over
     assert (await found(sealing, function.id)).version.spec.environment == {"TOKEN": SECRET}
 
 
+async def test_the_sets_of_a_long_list_are_opened_whole(sealing: Database) -> None:
+    given = {
+        await new_function(sealing, replace(SPEC, environment={"N": str(number)})): str(number) for number in range(19)
+    }
+    sealing.variables = Variables(an_envelope())
+    [environment_id] = {(await found(sealing, function_id)).environment_id for function_id in list(given)[:1]}
+
+    listed, _ = await functions.list_functions(sealing, environment_id, functions.FunctionFilter(limit=50))
+
+    assert {function.id: function.version.spec.environment["N"] for function, _ in listed} == given
+
+
 async def test_only_so_many_sets_are_remembered() -> None:
     seals = Variables(an_envelope(), max_bytes=900)
     for number in range(4):
