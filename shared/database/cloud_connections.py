@@ -23,6 +23,7 @@ _COLUMNS = """
     id, number, account_id, provider, status, region, name, cloud_account_id, role_arn, reason, connected_at,
     created_at, updated_at, deleted_at
 """
+_WAITING = "status IN ('pending', 'failed')"
 _IN_USE = "functions of a linked project are there: delete them first"
 
 
@@ -161,7 +162,7 @@ async def complete(
     db: Queries, connection_id: str, *, name: str, cloud_account_id: str, role_arn: str
 ) -> CloudConnection | None:
     """
-    Write down that we were let in; return the connection as it is then, None when it is gone.
+    Write down that we were let in; return the connection as it is then, None when it is gone or was let in already.
 
     Raises:
         NameTakenError: another connection of the workspace has the name.
@@ -173,12 +174,13 @@ async def complete(
         storable(name),
         cloud_account_id,
         role_arn,
+        only=_WAITING,
     )
 
 
 async def fail(db: Queries, connection_id: str, reason: str) -> CloudConnection | None:
-    """Write down why we were not let in."""
-    return await _change(db, connection_id, "status = 'failed', reason = $2", storable(reason))
+    """Write down why we were not let in; one that others were let in by meanwhile is left as it is."""
+    return await _change(db, connection_id, "status = 'failed', reason = $2", storable(reason), only=_WAITING)
 
 
 async def rename(db: Queries, connection_id: str, name: str) -> CloudConnection | None:
@@ -256,12 +258,14 @@ async def _functions_there(connection: Connection, connection_id: str, project_i
     return count
 
 
-async def _change(db: Queries, connection_id: str, changes: str, *values: object) -> CloudConnection | None:
+async def _change(
+    db: Queries, connection_id: str, changes: str, *values: object, only: str = "true"
+) -> CloudConnection | None:
     try:
         row = await db.fetchrow(
             f"""
             UPDATE cloud_connections SET {changes}, updated_at = now()
-            WHERE id = $1 AND deleted_at IS NULL RETURNING {_COLUMNS}
+            WHERE id = $1 AND deleted_at IS NULL AND {only} RETURNING {_COLUMNS}
             """,  # noqa: S608 - constants
             connection_id,
             *values,

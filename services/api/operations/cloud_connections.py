@@ -133,7 +133,7 @@ async def complete_aws(
         platform.db, found.id, name=name, cloud_account_id=cloud_account_id, role_arn=role_arn
     )
     if done is None:
-        raise _unknown()
+        raise IllegalStateError("The connection was completed or deleted meanwhile")
     return done
 
 

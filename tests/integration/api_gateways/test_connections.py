@@ -1,5 +1,6 @@
 """Ways into clouds (contracts/gateways.md section 3.11; checks 9, 10, 15 and 52). AWS is a fake."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -141,6 +142,19 @@ async def test_an_account_that_does_not_let_us_in_is_a_failed_connection_that_ma
     assert data["externalId"] not in str(refused) + str(listing)
     aws.external_id = data["externalId"]
     assert (await ada.send("POST", path, body))["data"]["connectionStatus"] == "connected"
+
+
+async def test_of_two_who_complete_a_connection_at_once_one_does(ada: Citizen, aws: FakeAws) -> None:
+    connections, data = await begun(ada, aws)
+    path = f"{connections}/{data['connectionId']}/complete"
+
+    answers = await asyncio.gather(
+        *(ada.http.post(path, json={"accountId": ACCOUNT, "accountName": name}) for name in ("One", "Two"))
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    [winner] = [answer.json()["data"]["accountName"] for answer in answers if answer.status_code == 200]
+    assert [each["accountName"] for each in (await ada.get(connections))["data"]] == [winner]
 
 
 async def test_a_role_of_another_account_is_not_connected(ada: Citizen, aws: FakeAws) -> None:
