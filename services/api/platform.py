@@ -51,6 +51,8 @@ class Limits:
     """Largest event of an API function, as JSON."""
     deployment_s: float = 30.0
     """How long a caller waits for a deployment."""
+    change_wait_s: float = 15.0
+    """How long a change of a function waits for those of others before it."""
     sync_grace_s: float = 5.0
     """How long beyond the function's time limit the caller of a synchronous invocation waits."""
     api_call_grace_s: float = 2.0

@@ -13,7 +13,7 @@ from services.api.operations.delete_function import delete_function
 from services.api.operations.deploy import GOES_ON, deploy
 from services.api.operations.invoke import Invoked
 from services.api.operations.places import InEnvironment
-from services.api.operations.update_function import FunctionPatch, change_settings, update_function
+from services.api.operations.update_function import BUSY, FunctionPatch, change_settings, update_function
 from services.api.platform import Platform
 from shared.database import functions, resources
 from shared.database.deployments import NewDeployment, open_deployment
@@ -81,12 +81,15 @@ async def change_resource(
     Change what a function runs, or how, and wait until that is in force; or until it takes too long and goes on.
 
     Raises:
+        IllegalStateError: others keep changing the function.
         PlatformError: as ``update_function``, and what the provider refuses; nothing has changed then.
     """
     function = await function_of(platform, resource)
     try:
         await update_function(platform, place.identity, function, patch)
     except UnavailableError as error:
+        if error.fields.get("issue") == BUSY:
+            raise IllegalStateError(error.message) from error
         if error.fields.get("issue") != GOES_ON:
             raise
     return await resource_of(platform, resource.id)

@@ -31,7 +31,8 @@ from shared.domain.placement import LOCAL
 from shared.domain.runtime import require_runtime
 from shared.messages.messages import FunctionChanged
 
-_PATIENCE_S = 15.0
+BUSY = "busy"
+"""The field ``issue`` of the error when others keep changing the function for longer than a caller waits."""
 _PAUSE_S = 0.05
 
 
@@ -120,7 +121,7 @@ async def _open(platform: Platform, function_id: str, patch: FunctionPatch, sett
     be undone by what we read, so then we read again.
     """
     sha256 = await stored(platform, patch.upload) if patch.upload is not None else None
-    give_up_at = time.monotonic() + _PATIENCE_S
+    give_up_at = time.monotonic() + platform.limits.change_wait_s
     while time.monotonic() < give_up_at:
         current = await functions.find_function(platform.db, function_id)
         if current is None:
@@ -142,7 +143,7 @@ async def _open(platform: Platform, function_id: str, patch: FunctionPatch, sett
         if taken is not None and taken.version.id == current.version.id:
             return deployment.id
         await cancel_pending(platform.db, deployment.id)
-    raise UnavailableError("the function is being changed by others; try again later")
+    raise UnavailableError("the function is being changed by others; try again later", issue=BUSY)
 
 
 async def _require_free(platform: Platform, function: Function, name: str) -> None:

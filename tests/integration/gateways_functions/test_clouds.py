@@ -1,16 +1,26 @@
 """Functions of a project that is linked to AWS, through the same routes (contracts/gateways.md 4.1 and 4.2)."""
 
 import io
+import threading
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from services.api.operations import resources
+from services.api.operations.create_function import Upload
 from services.api.operations.delete_function import delete_function
+from services.api.operations.places import enter_environment
+from services.api.operations.update_function import FunctionPatch
 from shared.database import functions
+from shared.domain.errors import IllegalStateError
 from shared.domain.identity import Identity
+from shared.domain.placement import CloudState
+from shared.domain.workspace import Permission
+from tests.integration.api_gateways.people import caller_of
 from tests.integration.gateways_functions.shop import Shop
-from tests.support.builders import unique
+from tests.support.builders import unique, zipped
 from tests.support.eventually import eventually
 from tests.support.fake_aws import AwsError, FakeAws
 
@@ -243,3 +253,29 @@ async def test_a_delete_by_another_dialect_reaches_the_account_too(cloud_shop: S
 
     assert name not in aws.functions
     await cloud_shop.get(f"functions/{number}", 404)
+
+
+async def test_a_change_that_takes_long_is_answered_as_updating_and_goes_on(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    platform = cloud_shop.api.api.platform
+    hasty = replace(platform, limits=replace(platform.limits, deployment_s=0.5, change_wait_s=0.2))
+    caller = await caller_of(cloud_shop.api, cloud_shop.owner)
+    project = cloud_shop.place.split("/")[2]
+    place = await enter_environment(hasty, caller, project, "master", Permission.UPDATE_RESOURCES)
+    resource = await resources.find_resource(hasty, place, number)
+    aws.held["UpdateFunctionCode"] = goes_on = threading.Event()
+    try:
+        changed = await resources.change_resource(hasty, place, resource, uploaded("new"))
+        assert changed.status == CloudState.UPDATING
+        with pytest.raises(IllegalStateError):
+            await resources.change_resource(hasty, place, resource, uploaded("newer"))
+    finally:
+        goes_on.set()
+        aws.held.clear()
+
+    await until(cloud_shop, number, "active")
+    assert files_at(aws, name) == {"index.js": b"new"}
+
+
+def uploaded(code: str) -> FunctionPatch:
+    return FunctionPatch(upload=Upload(kind="text", content=zipped({"index.js": code})))
