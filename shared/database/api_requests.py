@@ -1,23 +1,14 @@
 """
 API requests: each call of an API function, written down by the logger and listed by filter.
 
-Writing is idempotent by record id. How a filter becomes SQL is in ``api_request_query.py``.
+Writing is idempotent by record id. How a filter becomes SQL is in ``query_sql.py``; what it may name is here.
 """
 
 from collections.abc import Sequence
 
-from shared.database.api_request_query import (
-    And,
-    ApiRequestQuery,
-    Comparison,
-    Condition,
-    Exists,
-    Operator,
-    Or,
-    Sort,
-    compiled,
-)
 from shared.database.pool import Queries, Row
+from shared.database.query import ListQuery
+from shared.database.query_sql import Column, Kind, Table
 from shared.database.records import failure_from
 from shared.database.text import json_text, storable, storable_or_none
 from shared.domain.execution import ApiRequest
@@ -25,24 +16,33 @@ from shared.domain.ids import is_record_id
 from shared.domain.outcome import Failure
 from shared.messages.messages import ApiRequestFinished
 
-__all__ = [
-    "And",
-    "ApiRequestQuery",
-    "Comparison",
-    "Condition",
-    "Exists",
-    "Operator",
-    "Or",
-    "Sort",
-    "find_api_request",
-    "insert_finished",
-    "list_api_requests",
-]
-
 _COLUMNS = """
     id, environment_id, function_name, method, path, user_id, application_id, timestamp, status_code, duration_s,
     failure, log_lines, dropped_log_lines
 """
+
+API_REQUESTS = Table(
+    sql="api_requests",
+    columns=_COLUMNS,
+    noun="API requests",
+    fields={
+        "id": Column("id"),
+        "functionName": Column("function_name"),
+        "method": Column("method"),
+        "path": Column("path"),
+        "userId": Column("user_id"),
+        "applicationId": Column("application_id"),
+        "timestamp": Column("timestamp", Kind.TIME),
+        "statusCode": Column("status_code", Kind.NUMBER),
+        "duration": Column("duration_s", Kind.NUMBER),
+        "error.type": Column("error_type"),
+        "error.name": Column("(failure->>'name')"),
+        "error.message": Column("(failure->>'message')"),
+    },
+    newest=("timestamp DESC",),
+)
+"""The fields of contracts/extrahorizon.md section 6."""
+
 _ERROR_TYPES = {"refused": "invocation", "invalid_response": "response"}
 
 
@@ -100,24 +100,9 @@ async def find_api_request(db: Queries, environment_id: str, request_id: str) ->
     return None if row is None else _request_of(row)
 
 
-async def list_api_requests(
-    db: Queries, environment_id: str, query: ApiRequestQuery
-) -> tuple[list[ApiRequest], int | None]:
+async def list_api_requests(db: Queries, environment_id: str, query: ListQuery) -> tuple[list[ApiRequest], int | None]:
     """Return one page of an environment's calls, and how many match in all (None when not counted)."""
-    sql = compiled(query, environment_id)
-    total: int | None = None
-    if query.count:
-        total = await db.fetchval(
-            f"SELECT count(*) FROM api_requests WHERE {sql.where}",  # noqa: S608 - compiled from an allow-list
-            *sql.arguments,
-        )
-    rows = await db.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM api_requests WHERE {sql.where} ORDER BY {sql.order}
-        LIMIT {int(query.limit)} OFFSET {int(query.offset)}
-        """,  # noqa: S608 - compiled from an allow-list
-        *sql.arguments,
-    )
+    rows, total = await API_REQUESTS.page(db, environment_id, query)
     return [_request_of(row) for row in rows], total
 
 

@@ -8,7 +8,7 @@ from services.api.access.permissions import authorize
 from services.api.operations.missing_lines import LineCounts, MissingLines
 from services.api.platform import Platform
 from shared.database import api_requests, logs
-from shared.database.api_requests import ApiRequestQuery
+from shared.database.query import ListQuery
 from shared.domain.errors import NoLogsError, NotFoundError
 from shared.domain.execution import ApiRequest
 from shared.domain.identity import Action, Identity
@@ -20,7 +20,7 @@ _MILLISECONDS = 1000
 
 
 async def list_api_requests(
-    platform: Platform, identity: Identity, query: ApiRequestQuery
+    platform: Platform, identity: Identity, query: ListQuery
 ) -> tuple[Sequence[ApiRequest], int | None]:
     """
     Return one page of the calls of the caller's environment, and how many match in all (None when not counted).

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.database import api_requests
-from shared.database.api_requests import And, ApiRequestQuery, Comparison, Condition, Exists, Operator, Or, Sort
 from shared.database.pool import Database
+from shared.database.query import And, Comparison, Condition, Exists, ListQuery, Operator, Or, Sort
 from shared.domain.ids import new_record_id
 from shared.domain.outcome import Failure
 from shared.messages.messages import ApiCall, ApiRequestFinished
@@ -46,7 +46,7 @@ async def calls(db: Database, world: World) -> dict[str, ApiRequestFinished]:
 
 async def matching(db: Database, world: World, where: Condition, **query: Any) -> list[str]:
     listed, total = await api_requests.list_api_requests(
-        db, world.environment_id, ApiRequestQuery(where=where, sort=(Sort("timestamp"),), **query)
+        db, world.environment_id, ListQuery(where=where, sort=(Sort("timestamp"),), **query)
     )
     assert total == len(listed)
     return [each.id for each in listed]
@@ -89,7 +89,7 @@ async def test_a_call_is_found_in_its_environment_only(db: Database, world: Worl
     assert await api_requests.find_api_request(db, "another", event.request_id) is None
     assert await api_requests.find_api_request(db, world.environment_id, new_record_id()) is None
     assert await api_requests.find_api_request(db, world.environment_id, "no id\0") is None
-    assert await api_requests.list_api_requests(db, "another", ApiRequestQuery()) == ([], 0)
+    assert await api_requests.list_api_requests(db, "another", ListQuery()) == ([], 0)
 
 
 OP = Operator
@@ -161,7 +161,7 @@ async def test_the_newest_come_first_unless_told_otherwise(
     db: Database, world: World, calls: dict[str, ApiRequestFinished]
 ) -> None:
     async def order(*sort: Sort) -> list[str]:
-        listed, _ = await api_requests.list_api_requests(db, world.environment_id, ApiRequestQuery(sort=sort))
+        listed, _ = await api_requests.list_api_requests(db, world.environment_id, ListQuery(sort=sort))
         return [next(name for name, event in calls.items() if event.request_id == each.id) for each in listed]
 
     assert await order() == ["refused", "thrown", "slow", "fine"]
@@ -181,7 +181,7 @@ async def test_pages_do_not_overlap_when_everything_is_equal(db: Database, world
 
     pages = [
         await api_requests.list_api_requests(
-            db, world.environment_id, ApiRequestQuery(sort=(Sort("method"),), limit=3, offset=offset)
+            db, world.environment_id, ListQuery(sort=(Sort("method"),), limit=3, offset=offset)
         )
         for offset in (0, 3, 6, 9)
     ]
@@ -193,8 +193,6 @@ async def test_pages_do_not_overlap_when_everything_is_equal(db: Database, world
 async def test_the_total_is_not_counted_when_nobody_asks(
     db: Database, world: World, calls: dict[str, ApiRequestFinished]
 ) -> None:
-    listed, total = await api_requests.list_api_requests(
-        db, world.environment_id, ApiRequestQuery(limit=2, count=False)
-    )
+    listed, total = await api_requests.list_api_requests(db, world.environment_id, ListQuery(limit=2, count=False))
 
     assert (len(listed), total) == (2, None)
