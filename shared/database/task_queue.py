@@ -111,29 +111,38 @@ async def claim(db: Database, *, holder: str, lease_s: float, at_once: int, limi
     return sorted(claimed, key=lambda task: (-task.priority, task.due_at, task.id))
 
 
-async def release(db: Database, holder: str, *, keep: Sequence[str]) -> list[str]:
-    """
-    Put tasks of ``holder`` that it did not begin back in the queue: all but those to ``keep``; return their ids.
+async def release(db: Queries, holder: str, task_ids: Sequence[str]) -> list[str]:
+    """Put tasks that ``holder`` claimed and did not begin back in the queue; return the ids of those it held."""
+    return await _release(db, holder, "id = ANY($3::text[])", task_ids)
 
-    For claims whose answer was lost, and for tasks there is no place for. It waits for claims that are being made.
+
+async def release_all_but(db: Database, holder: str, kept: Sequence[str]) -> list[str]:
+    """
+    Put every task that ``holder`` claimed back in the queue but those it knows of; return their ids.
+
+    For claims whose answer was lost: it waits for such a one if that is still being made.
     """
 
-    async def work(connection: Connection) -> list[Row]:
+    async def work(connection: Connection) -> list[str]:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _CLAIMING)
-        rows = await connection.fetch(
-            f"""
-            UPDATE tasks SET status = 'new', updated_at = {NOW}, status_changed_at = {NOW}, started_at = NULL,
-                   run_id = NULL, lease_holder = NULL, lease_until = NULL
-            WHERE lease_holder = $1 AND status = ANY($2::text[]) AND NOT direct AND id <> ALL($3::text[])
-            RETURNING id
-            """,  # noqa: S608 - built from constants
-            holder,
-            sources(TASK, "released"),
-            list(keep),
-        )
-        return list(rows)
+        return await _release(connection, holder, "id <> ALL($3::text[])", kept)
 
-    return sorted(row["id"] for row in await db.in_transaction(work))
+    return await db.in_transaction(work)
+
+
+async def _release(db: Queries, holder: str, condition: str, task_ids: Sequence[str]) -> list[str]:
+    rows = await db.fetch(
+        f"""
+        UPDATE tasks SET status = 'new', updated_at = {NOW}, status_changed_at = {NOW}, started_at = NULL,
+               run_id = NULL, lease_holder = NULL, lease_until = NULL
+        WHERE lease_holder = $1 AND status = 'inProgress' AND status = ANY($2::text[]) AND NOT direct AND {condition}
+        RETURNING id
+        """,  # noqa: S608 - built from constants
+        holder,
+        sources(TASK, "released"),
+        list(task_ids),
+    )
+    return sorted(row["id"] for row in rows)
 
 
 _LEASE_OVER = "lease_until < now()"

@@ -251,6 +251,12 @@ class EngineSettings:
     max_async_in_flight: int = setting(
         "MAX_ASYNC_IN_FLIGHT", whole(1, 10000), default="128", doc="Most asynchronous executions it holds at once."
     )
+    max_tasks_at_once: int = setting(
+        "MAX_TASKS_AT_ONCE",
+        whole(1, 10000),
+        default="5",
+        doc="Most queued tasks of one environment in progress at once, over all invokers.",
+    )
     idle_s: float = setting(
         "IDLE_S", seconds(1, 86400), default="300", doc="A worker unused for so many seconds is stopped."
     )
@@ -321,7 +327,10 @@ class RetentionSettings:
     """How long records are kept."""
 
     days: int = setting(
-        "RETENTION_DAYS", whole(1, 3650), default="30", doc="Executions, API requests and log lines older are dropped."
+        "RETENTION_DAYS",
+        whole(1, 3650),
+        default="30",
+        doc="Executions, API requests, ended tasks and log lines older are dropped.",
     )
 
 
