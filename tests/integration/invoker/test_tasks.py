@@ -1,90 +1,31 @@
 """Queued tasks begin when they are due, run once, are settled once, and are tried again where that is wanted."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import orjson
 import pytest
 
-from services.invoker.due import DueLoop
 from services.invoker.executions import SETTLE_S, WAIT_FOR_WORKER_S
 from services.invoker.keeper import settle_cut_off
 from services.invoker.pool.pool import FunctionCode, Invocation
-from services.invoker.tasks import TaskLimits, TaskRunner
-from shared.database import functions, schedules, task_queue, tasks
-from shared.database.schedules import NewSchedule
+from shared.database import functions, task_queue, tasks
 from shared.domain.errors import ThrottledError, UnavailableError
 from shared.domain.function import RetryPolicy
-from shared.domain.ids import new_record_id
-from shared.domain.outcome import Raised, Report, Timings
-from shared.domain.task import Task, TaskStatus
+from shared.domain.outcome import Report
+from shared.domain.task import TaskStatus
 from shared.messages.messages import LogLinesWritten
-from shared.process.supervise import Supervisor
 from tests.integration.database.world import line, spec
 from tests.integration.invoker.conftest import HOLDER, Mill, echo, lines_of, returned
-from tests.support.eventually import eventually
+from tests.integration.invoker.desk import LAMBDA, Desk, accepted, all_rows, desk_of, throw
 
-LAMBDA = spec(runtime="nodejs20.x", timeout_s=300)
 RETRIED = RetryPolicy(enabled=True)
-
-
-@dataclass(kw_only=True)
-class Desk:
-    """The loop and the runner of one invoker."""
-
-    mill: Mill
-    due: DueLoop
-    runner: TaskRunner
-
-    async def look(self) -> float:
-        """Begin what is due now, and wait until it has ended."""
-        pause_s = await self.due.look(self.runner)
-        await self.runner.drained()
-        return pause_s
-
-
-@asynccontextmanager
-async def desk_of(mill: Mill, *, holder: str = HOLDER, at_once: int = 5, held: int = 10) -> AsyncIterator[Desk]:
-    due = DueLoop(mill.db, look_s=30.0)
-    runner = TaskRunner(
-        mill.db,
-        mill.invoker,
-        mill.records.append,
-        TaskLimits(at_once=at_once, held=held),
-        holder=holder,
-        on_end=due.wake,
-    )
-    yield Desk(mill=mill, due=due, runner=runner)
-    await runner.close()
 
 
 @pytest.fixture
 async def desk(mill: Mill) -> AsyncIterator[Desk]:
     async with desk_of(mill) as desk:
         yield desk
-
-
-async def accepted(mill: Mill, **changes: Any) -> Task:
-    [task] = await tasks.accept(mill.db, [mill.world.task(**changes)])
-    return task
-
-
-async def all_rows(mill: Mill) -> list[Task]:
-    ids = await mill.db.fetch("SELECT id FROM tasks ORDER BY created_at, id")
-    return [await mill.world.task_row(each["id"]) for each in ids]
-
-
-async def throw(_code: FunctionCode, _invocation: Invocation) -> Report:
-    return Report(outcome=Raised(name="RangeError", message="too big"), timings=Timings())
-
-
-async def hold_forever(_code: FunctionCode, _invocation: Invocation) -> Report:
-    await asyncio.Event().wait()
-    raise AssertionError("unreachable")
 
 
 async def test_a_due_task_runs_on_itself_and_ends_complete(desk: Desk) -> None:
@@ -249,91 +190,6 @@ async def test_an_error_of_ours_ends_the_task_and_tells_nothing_of_itself(desk: 
     assert "secret" not in failure.message
 
 
-async def test_no_more_tasks_run_at_once_than_may(mill: Mill) -> None:
-    mill.pool.run = hold_forever
-    await mill.world.function(spec=LAMBDA)
-    for _ in range(12):
-        await accepted(mill)
-
-    async with desk_of(mill, holder="one", held=3) as one, desk_of(mill, holder="other") as other:
-        await one.due.look(one.runner)
-        await one.due.look(one.runner)
-        await eventually(lambda: len(mill.pool.invocations) == 3)
-        await other.due.look(other.runner)
-        await eventually(lambda: len(mill.pool.invocations) == 5)
-
-
-async def test_six_waiting_tasks_run_in_priority_order_when_one_runs_at_once(mill: Mill) -> None:
-    await mill.world.function(spec=LAMBDA)
-    for priority in (3, 1, 5, 0, 4, 2):
-        await accepted(mill, priority=priority)
-
-    async with desk_of(mill, at_once=1) as desk, running(desk):
-        await eventually(lambda: len(mill.pool.invocations) == 6)
-
-    ran = [orjson.loads(each.event)["priority"] for each in mill.pool.invocations]
-    assert ran == [5, 4, 3, 2, 1, 0]
-
-
-@asynccontextmanager
-async def running(*desks: Desk) -> AsyncIterator[None]:
-    async with Supervisor() as supervisor:
-        for each in desks:
-            supervisor.spawn("due", each.due.run(each.runner))
-        yield
-        for each in desks:
-            await each.due.stop()
-            await each.runner.drained()
-
-
-async def test_the_loop_begins_a_task_when_it_is_due_though_it_looks_seldom(desk: Desk) -> None:
-    await desk.mill.world.function(spec=LAMBDA)
-    now = (await accepted(desk.mill)).created_at
-    later = await accepted(desk.mill, due_at=now + timedelta(seconds=1))
-
-    async with running(desk):
-        await eventually(lambda: len(desk.mill.pool.invocations) == 2)
-
-    done = await desk.mill.world.task_row(later.id)
-    began = await desk.mill.db.fetchval("SELECT started_at FROM tasks WHERE id = $1", later.id)
-    assert done.status is TaskStatus.COMPLETE
-    assert timedelta(0) <= began - later.due_at < timedelta(seconds=1)
-
-
-async def test_a_loop_that_is_told_looks_at_once(desk: Desk) -> None:
-    await desk.mill.world.function(spec=LAMBDA)
-    async with running(desk):
-        await asyncio.sleep(0.1)
-        await accepted(desk.mill)
-        desk.due.wake()
-        await eventually(lambda: len(desk.mill.pool.invocations) == 1)
-
-
-async def test_two_loops_run_each_task_once_and_fire_a_schedule_once_an_interval(mill: Mill) -> None:
-    await mill.world.function(spec=LAMBDA)
-    await schedules.create(
-        mill.db,
-        NewSchedule(
-            id=new_record_id(),
-            environment_id=mill.world.environment_id,
-            function_name="greeter",
-            interval_s=1,
-            data=b'{"by":"schedule"}',
-            priority=9,
-        ),
-    )
-    await tasks.accept(mill.db, [mill.world.task() for _ in range(60)])
-
-    async with desk_of(mill, holder="one") as one, desk_of(mill, holder="other") as other, running(one, other):
-        await eventually(lambda: len(mill.pool.invocations) >= 62)
-
-    events = [orjson.loads(each.event) for each in mill.pool.invocations]
-    planned = [each["startTimestamp"] for each in events if each.get("data") == {"by": "schedule"}]
-    assert len({each["id"] for each in events}) == len(events)
-    assert len(set(planned)) == len(planned) >= 2
-    assert {each.status for each in await all_rows(mill)} == {TaskStatus.COMPLETE}
-
-
 async def test_what_a_claim_took_whose_answer_was_lost_is_run_all_the_same(desk: Desk) -> None:
     await desk.mill.world.function(spec=LAMBDA)
     task = await accepted(desk.mill)
@@ -362,28 +218,6 @@ async def test_a_task_whose_lease_was_lost_is_not_settled_over_the_keepers_word(
     failure = (await desk.mill.world.task_row(task.id)).failure
     assert failure is not None
     assert failure.kind == "interrupted"
-
-
-async def test_a_stopped_loop_begins_nothing_more_and_what_runs_ends(mill: Mill) -> None:
-    go = asyncio.Event()
-
-    async def wait(code: FunctionCode, invocation: Invocation) -> Report:
-        await go.wait()
-        return await echo(code, invocation)
-
-    mill.pool.run = wait
-    await mill.world.function(spec=LAMBDA)
-    first = await accepted(mill)
-    async with desk_of(mill, at_once=1) as desk, Supervisor() as supervisor:
-        supervisor.spawn("due", desk.due.run(desk.runner))
-        await eventually(lambda: len(mill.pool.invocations) == 1)
-        second = await accepted(mill)
-        await desk.due.stop()
-        go.set()
-        await desk.runner.drained()
-
-    assert (await mill.world.task_row(first.id)).status is TaskStatus.COMPLETE
-    assert (await mill.world.task_row(second.id)).status is TaskStatus.NEW
 
 
 async def test_the_keeper_settles_tasks_of_an_invoker_that_is_gone(mill: Mill) -> None:
