@@ -33,6 +33,15 @@ class Waiting:
     due_in_s: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many queued tasks wait for their turn, how many are in progress, how long the first of the former waits."""
+
+    waiting: int
+    in_progress: int
+    waited_s: float
+
+
 async def waiting(db: Queries) -> Waiting:
     """Tell what there is to do, by the database's clock."""
     row = await db.fetchrow(
@@ -45,6 +54,22 @@ async def waiting(db: Queries) -> Waiting:
     )
     assert row is not None  # a SELECT of scalars has one row
     return Waiting(ready=row["ready"], due_in_s=row["due_in_s"])
+
+
+async def load(db: Queries) -> Load:
+    """Count what is in the queue, by the database's clock."""
+    row = await db.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE status = 'new') AS waiting,
+               count(*) FILTER (WHERE status = 'inProgress') AS in_progress,
+               greatest(extract(epoch FROM clock_timestamp() - min(due_at) FILTER (WHERE status = 'new')), 0)
+                   ::double precision AS waited_s
+        FROM (SELECT status, due_at FROM tasks WHERE status = 'new' AND ready
+              UNION ALL SELECT status, due_at FROM tasks WHERE status = 'inProgress' AND NOT direct) queue
+        """
+    )
+    assert row is not None  # an aggregate has one row
+    return Load(**row)
 
 
 async def make_ready(db: Queries, limit: int = 1_000) -> int:

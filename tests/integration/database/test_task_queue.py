@@ -162,6 +162,20 @@ async def test_all_tasks_in_progress_are_interrupted_when_nobody_else_is_there(d
     assert len(await claim(db)) == 1
 
 
+async def test_the_load_of_the_queue_counts_what_is_due(db: Database, world: World) -> None:
+    assert await task_queue.load(db) == task_queue.Load(waiting=0, in_progress=0, waited_s=0.0)
+    await tasks.begin_direct(db, [world.direct_task()])
+    [now] = await tasks.accept(db, [world.task()])
+    await tasks.accept(db, [world.task(due_at=now.created_at - timedelta(seconds=60), priority=-1)])
+    await tasks.accept(db, [world.task(due_at=now.created_at + timedelta(hours=1), priority=9)])
+    await claim(db, limit=1)
+
+    load = await task_queue.load(db)
+
+    assert (load.waiting, load.in_progress) == (1, 1)
+    assert 60 <= load.waited_s < 120
+
+
 async def test_cancelling_and_claiming_at_once_has_one_winner_for_each_task(db: Database, world: World) -> None:
     new = await tasks.accept(db, [world.task() for _ in range(30)])
 

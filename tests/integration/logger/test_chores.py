@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import structlog
 
-from services.logger import retention
+from services.logger import retention, task_counts
 from services.logger.ledger import Ledger, LedgerDriftError
 from shared.database import executions, partitions, tasks
 from shared.database.pool import Database
@@ -96,3 +96,13 @@ async def test_a_lost_execution_shows_as_drift_and_fails_the_check_until_it_is_f
 
     assert exported()["tidemill_ledger_drift"] == 0.0
     assert await ledger.check() is None
+
+
+async def test_what_waits_in_the_queue_of_tasks_is_exported(db: Database, world: World) -> None:
+    await tasks.accept(db, [world.task() for _ in range(3)])
+
+    await task_counts.export(db)
+
+    lines = metrics.render().decode().splitlines()
+    assert 'tidemill_tasks{state="waiting"} 3.0' in lines
+    assert 'tidemill_tasks{state="in_progress"} 0.0' in lines
