@@ -52,7 +52,7 @@ def migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
         print("migrate needs TIDEMILL_DATABASE_URL; `./tidemill up` migrates its own database", file=sys.stderr)
         return 2
     credentials = first_credentials(settings.data.data_dir, settings.admin)
-    asyncio.run(all_in_one.prepare_database(settings.database.url.reveal(), credentials))
+    asyncio.run(all_in_one.prepare_database(settings, settings.database.url.reveal(), credentials))
     _say("the database is up to date")
     return 0
 
@@ -69,6 +69,8 @@ Tidemill is up at {address}  (API page: {address}/docs)
   password          {known.password}
   API key           {known.api_key}
   OAuth client id   {known.oauth_client_id}
+  OAuth 1.0 key     {known.oauth1_consumer_key}
+  OAuth 1.0 secret  {known.oauth1_consumer_secret}
   kept in           {settings.data.data_dir / "credentials.json"}
 
 Create a function, call it, see what happened:

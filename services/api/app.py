@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services import measurements
 from services.api.access.addresses import Addresses
-from services.api.access.credentials import CredentialCache
+from services.api.access.credentials import Credentials
 from services.api.access.key_usage import WRITE_EVERY_S, KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
@@ -34,10 +34,11 @@ from services.api.settings import limits
 from services.api.task_notices import TaskNotices
 from services.ports import Ports
 from services.signing import REFRESH_S, ServiceKey
-from shared.database import accounts, executions
+from shared.database import accounts, api_keys, executions, oauth1
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
+from shared.database.oauth1 import UsedNonce
 from shared.messages.messages import CredentialRevoked, DeploymentFinished, FunctionChanged, Notice
 from shared.process.chores import every
 from shared.process.settings import Settings
@@ -76,8 +77,9 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     await _listen_to_notices(platform)
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("dispatch", platform.dispatcher.run())
-    tasks.spawn("key-usage", every(WRITE_EVERY_S, platform.key_usage.write))
-    stack.push_async_callback(platform.key_usage.close)
+    for name, usage in (("key-usage", platform.key_usage), ("token-usage", platform.token_usage)):
+        tasks.spawn(name, every(WRITE_EVERY_S, usage.write))
+        stack.push_async_callback(usage.close)
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
     browsers = Browsers(settings.browsers.cors_origins)
     dialects: tuple[Dialect, ...] = (NeoDialect(platform, ports.health, browsers), ExtraHorizonDialect(platform))
@@ -104,6 +106,8 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
 async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack: AsyncExitStack) -> Platform:
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
     stack.push_async_callback(accept.close)
+    nonces: GroupCommit[UsedNonce, bool] = GroupCommit(lambda rows: oauth1.use_nonces(ports.db, rows))
+    stack.push_async_callback(nonces.close)
     task_notices = TaskNotices(ports.bus)
     stack.callback(task_notices.close)
     return Platform(
@@ -114,11 +118,13 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         packages=ports.packages,
         envelope=ports.envelope,
         attestor=Attestor(ports.db, signing, await asyncio.to_thread(measurements.server)),
-        credentials=CredentialCache(),
-        key_usage=KeyUsage(ports.db),
+        credentials=Credentials(),
+        key_usage=KeyUsage(ports.db, api_keys.note_use),
+        token_usage=KeyUsage(ports.db, oauth1.note_use),
         rate_limits=RateLimits(settings.rate_limit),
         addresses=Addresses(settings.rate_limit.trusted_proxies),
         accept=accept,
+        nonces=nonces,
         dispatcher=Dispatcher(ports.db, ports.bus),
         task_notices=task_notices,
         limits=limits(settings),

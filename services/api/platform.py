@@ -8,7 +8,7 @@ nothing is opened here; ``app.py`` opens and closes it all.
 from dataclasses import dataclass
 
 from services.api.access.addresses import Addresses
-from services.api.access.credentials import CredentialCache
+from services.api.access.credentials import Credentials
 from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
@@ -20,6 +20,7 @@ from shared.crypto.envelope import Envelope
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
+from shared.database.oauth1 import UsedNonce
 from shared.database.pool import Database
 from shared.packages.store import PackageStore
 
@@ -61,11 +62,13 @@ class Platform:
     packages: PackageStore
     envelope: Envelope
     attestor: Attestor
-    credentials: CredentialCache
+    credentials: Credentials
     key_usage: KeyUsage
+    token_usage: KeyUsage
     rate_limits: RateLimits
     addresses: Addresses
     accept: GroupCommit[NewExecution, AcceptedExecution]
+    nonces: GroupCommit[UsedNonce, bool]
     dispatcher: Dispatcher
     task_notices: TaskNotices
     limits: Limits

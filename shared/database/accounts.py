@@ -8,7 +8,7 @@ default environment is where callers without credentials reach public functions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.database import access
+from shared.database import access, applications
 from shared.database.pool import Connection, Database, Queries
 from shared.database.text import storable
 from shared.domain.errors import NotFoundError
@@ -17,6 +17,8 @@ from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSI
 
 _FIRST_ACCOUNT_LOCK = 0x6163_636F_756E_7431
 _ADMIN_ROLE = "admin"
+FIRST_VERSION = "v1"
+"""The version of the applications that the platform makes itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,19 +194,22 @@ async def _ensure_admin(connection: Connection, account_id: str, admin: AdminCre
 
 
 async def _ensure_application(connection: Connection, environment: Environment, client_id: str) -> str:
-    await connection.execute(
-        """
-        INSERT INTO applications (id, account_id, environment_id, name, client_id)
-        VALUES ($1, $2, $3, 'default', $4) ON CONFLICT (client_id) DO NOTHING
-        """,
-        new_record_id(),
-        environment.account_id,
-        environment.id,
-        client_id,
+    known = await applications.find_client(connection, client_id)
+    if known is not None:
+        return known.id
+    application = applications.NewApplication(
+        id=new_record_id(),
+        account_id=environment.account_id,
+        environment_id=environment.id,
+        type="oauth2",
+        name="default",
     )
-    known = await access.find_application(connection, client_id)
-    assert known is not None  # inserted above, or there before
-    return known.id
+    await applications.insert_application(connection, application)
+    client = applications.NewClient(
+        id=new_record_id(), application_id=application.id, name=FIRST_VERSION, client_id=client_id
+    )
+    await applications.insert_client(connection, client)
+    return application.id
 
 
 async def _ensure_key(connection: Connection, environment: Environment, sha256: str, prefix: str) -> str:

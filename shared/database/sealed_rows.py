@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.crypto.envelope import Sealed
 from shared.database.pool import Queries
 
-TABLES = ("secrets", "signing_keys")
+TABLES = ("secrets", "signing_keys", "oauth1_consumers", "oauth1_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ The platform's errors: requests we cannot honour, and our own failures.
 └── ``InternalError``              internal.unexpected        a bug of ours, with an incident id
     └── ``BrokenSealError``        seal.broken                a sealed value was changed, or moved to another row
 
+What is wrong with signed requests and authorization codes is in ``login_errors.py``.
+
 No HTTP status and no vendor word in here: each dialect owns its table. Every error crosses the bus as an
 ``ErrorRecord`` and is rebuilt by ``revive``; a code this process does not know degrades to its kind.
 """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.crypto.master_keys import parse_master_keys
+from shared.process.admin_settings import AdminSettings
 from shared.process.api_key_settings import ApiKeySettings
 from shared.process.browser_settings import BrowserSettings
 from shared.process.host_services_settings import HostServicesSettings
@@ -28,8 +29,6 @@ from shared.process.variables import (
     path,
     port,
     seconds,
-    secret,
-    secret_matching,
     secret_url,
     setting,
     switch,
@@ -61,8 +60,6 @@ __all__ = [
     "markdown_table",
 ]
 
-_API_KEY = re.compile(r"sl_[0-9a-f]{64}")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
 _HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
 _KMS_KEYS = re.compile(r"{0}(,{0})*".format(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[0-9A-Za-z-]+"))
@@ -189,31 +186,6 @@ class LogSettings:
     )
     level: str = setting(
         "LOG_LEVEL", one_of("debug", "info", "warning", "error"), default="info", doc="Least important level shown."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminSettings:
-    """The first credentials, for scripts. Where one is not given it is made once and kept in the data directory."""
-
-    email: str | None = setting(
-        "ADMIN_EMAIL",
-        matching(lambda value: _EMAIL.fullmatch(value) is not None, "an email address"),
-        absent="admin@tidemill.local",
-        doc="Email of the first user.",
-    )
-    password: Secret | None = setting(
-        "ADMIN_PASSWORD", secret, absent="made at first start", hidden=True, doc="Password of the first user."
-    )
-    api_key: Secret | None = setting(
-        "ADMIN_API_KEY",
-        secret_matching(lambda value: _API_KEY.fullmatch(value) is not None, "sl_ and 64 hex digits"),
-        absent="made at first start",
-        hidden=True,
-        doc="API key of the first user: `sl_` and 64 hex digits.",
-    )
-    oauth_client_id: str | None = setting(
-        "OAUTH_CLIENT_ID", text, absent="made at first start", doc="Client id of the first OAuth application."
     )
 
 

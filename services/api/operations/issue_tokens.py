@@ -13,8 +13,9 @@ from services.api.access.rate_limit import FailedLogins
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.crypto.tokens import new_token, same, sha256_hex
-from shared.database import access
-from shared.database.access import ApplicationRow, NewTokens
+from shared.database import access, applications
+from shared.database.access import NewTokens, UserRow
+from shared.database.applications import ClientRow
 from shared.domain.errors import (
     ExpiredRefreshTokenError,
     UnknownClientError,
@@ -82,9 +83,22 @@ async def issue_by_password(platform: Platform, desk: TokenDesk, client: Client,
         UnavailableError: too many logins at once.
     """
     application = await _application(platform, client)
+    user = await check_password(platform, desk, application.account_id, login)
+    return await _issue(platform, desk.lifetimes, user.id, application)
+
+
+async def check_password(platform: Platform, desk: TokenDesk, account_id: str, login: Login) -> UserRow:
+    """
+    Return the user of an account who knows their password.
+
+    Raises:
+        TooManyFailedLoginsError: wrong passwords came too often for this user from this address.
+        WrongPasswordError: no user of the account has that email and password.
+        UnavailableError: too many logins at once.
+    """
     desk.failures.check(login.address, login.email)
     user = await access.find_user_by_email(platform.db, login.email)
-    if user is not None and user.account_id != application.account_id:
+    if user is not None and user.account_id != account_id:
         user = None
     known_hash = user.password_hash if user is not None else None
     fits = len(login.password) <= _LONGEST_CREDENTIAL and await desk.passwords.verify(login.password, known_hash)
@@ -92,7 +106,7 @@ async def issue_by_password(platform: Platform, desk: TokenDesk, client: Client,
         desk.failures.failed(login.address, login.email)
         raise WrongPasswordError("The username or the password is wrong.")
     desk.failures.succeeded(login.address, login.email)
-    return await _issue(platform, desk.lifetimes, user.id, application)
+    return user
 
 
 async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, refresh_token: str) -> IssuedTokens:
@@ -113,8 +127,8 @@ async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, 
     return await _issue(platform, desk.lifetimes, used.user_id, application)
 
 
-async def _application(platform: Platform, client: Client) -> ApplicationRow:
-    application = await access.find_application(platform.db, client.client_id)
+async def _application(platform: Platform, client: Client) -> ClientRow:
+    application = await applications.find_client(platform.db, client.client_id)
     if application is None:
         raise UnknownClientError("The client_id is unknown.")
     expected = application.client_secret_sha256
@@ -123,9 +137,7 @@ async def _application(platform: Platform, client: Client) -> ApplicationRow:
     return application
 
 
-async def _issue(
-    platform: Platform, lifetimes: TokenLifetimes, user_id: str, application: ApplicationRow
-) -> IssuedTokens:
+async def _issue(platform: Platform, lifetimes: TokenLifetimes, user_id: str, application: ClientRow) -> IssuedTokens:
     issued = IssuedTokens(
         access_token=new_token(),
         refresh_token=new_token(),

@@ -9,7 +9,7 @@ import pytest
 
 from services.api.access.addresses import Addresses
 from services.api.access.authentication import identify_key
-from services.api.access.credentials import CredentialCache
+from services.api.access.credentials import Credentials
 from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
@@ -24,11 +24,12 @@ from services.ports import Ports
 from services.signing import ServiceKey
 from shared.bus.bus import Delivery
 from shared.crypto.tokens import sha256_hex, shown_prefix
-from shared.database import accounts, deployments, executions
+from shared.database import accounts, api_keys, deployments, executions, oauth1
 from shared.database.accounts import AdminCredentials
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
+from shared.database.oauth1 import UsedNonce
 from shared.domain.errors import FunctionNotFoundError, InvalidCodeError, UnavailableError
 from shared.domain.function import Convention, FunctionStatus, VersionSpec
 from shared.domain.identity import Identity
@@ -62,6 +63,7 @@ async def ports(database_url: str) -> AsyncIterator[Ports]:
 async def platform(ports: Ports) -> AsyncIterator[Platform]:
     """A platform whose callers wait half a second for a deployment."""
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
+    nonces: GroupCommit[UsedNonce, bool] = GroupCommit(lambda rows: oauth1.use_nonces(ports.db, rows))
     task_notices = TaskNotices(ports.bus)
     yield Platform(
         db=ports.db,
@@ -71,17 +73,20 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         packages=ports.packages,
         envelope=ports.envelope,
         attestor=Attestor(ports.db, ServiceKey(ports.db, ports.envelope), ""),
-        credentials=CredentialCache(),
-        key_usage=KeyUsage(ports.db),
+        credentials=Credentials(),
+        key_usage=KeyUsage(ports.db, api_keys.note_use),
+        token_usage=KeyUsage(ports.db, oauth1.note_use),
         rate_limits=RateLimits(load_settings({}).rate_limit),
         addresses=Addresses(),
         accept=accept,
+        nonces=nonces,
         dispatcher=Dispatcher(ports.db, ports.bus),
         task_notices=task_notices,
         limits=Limits(deployment_s=0.5),
         default_environment_id="",
     )
     await accept.close()
+    await nonces.close()
     task_notices.close()
 
 

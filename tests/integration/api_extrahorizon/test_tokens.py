@@ -102,7 +102,7 @@ async def test_a_form_body_is_taken_too(horizon: Horizon) -> None:
 
 async def test_a_confidential_application_must_show_its_secret_in_the_body_or_by_basic(horizon: Horizon) -> None:
     await horizon.db.execute(
-        "UPDATE applications SET client_secret_sha256 = $1 WHERE client_id = $2", sha256_hex("s3cret+%"), CLIENT_ID
+        "UPDATE oauth2_clients SET client_secret_sha256 = $1 WHERE client_id = $2", sha256_hex("s3cret+%"), CLIENT_ID
     )
     basic = {"Authorization": "Basic " + base64.b64encode(f"{CLIENT_ID}:s3cret+%".encode()).decode()}
     wrong = {"Authorization": "Basic " + base64.b64encode(f"{CLIENT_ID}:other".encode()).decode()}

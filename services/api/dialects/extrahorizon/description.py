@@ -20,7 +20,7 @@ API_REQUEST_LOGS = API_REQUESTS + "/{id}/logs"
 TOKENS = "/auth/v2/oauth2/tokens"
 ME = "/users/v1/me"
 
-_BEARER: list[dict[str, list[str]]] = [{"ExtraHorizonToken": []}]
+_BEARER: list[dict[str, list[str]]] = [{"ExtraHorizonToken": []}, {"ExtraHorizonSignature": []}]
 _MEDIA = "application/json"
 _TEXT: Object = {"type": "string"}
 _WHOLE: Object = {"type": "integer"}

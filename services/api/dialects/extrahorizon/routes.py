@@ -2,7 +2,7 @@
 The routes of the Extra Horizon dialect: which path is answered by which handler.
 
 Handlers stand beside the noun they serve (``functions.py``, ``api_functions.py``, ``api_requests.py``,
-``oauth.py``, ``users.py``); this is the table that binds them to one platform.
+``oauth.py``, ``oauth1.py``, ``users.py``); this is the table that binds them to one platform.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from services.api.access.rate_limit import FailedLogins
 from services.api.dialects.dialect import Json, Route
-from services.api.dialects.extrahorizon import api_functions, api_requests, errors, functions, oauth, users
+from services.api.dialects.extrahorizon import api_functions, api_requests, errors, functions, oauth, oauth1, users
 from services.api.dialects.extrahorizon.description import (
     API,
     API_REQUEST_LOGS,
@@ -25,12 +25,15 @@ from services.api.dialects.extrahorizon.description import (
     SECURITY,
     TOKENS,
 )
+from services.api.dialects.extrahorizon.description_logins import LOGIN_SCHEMAS, LOGIN_SECURITY
 from services.api.http import json_response
 from services.api.operations.issue_tokens import TokenDesk, TokenLifetimes
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
 
+_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS}
+_SECURITY: Json = {**SECURITY, **LOGIN_SECURITY}
 _HEALTH = ("/tasks/v1/health", "/auth/v2/health", "/users/v1/health")
 
 
@@ -40,8 +43,8 @@ class ExtraHorizonDialect:
     name = "extrahorizon"
     title = "Extra Horizon task service: functions as HTTP APIs, their records and logs"
     prefixes: tuple[str, ...] = ("/tasks/v1", "/auth/v2", "/users/v1")
-    schemas: Json = SCHEMAS
-    security_schemes: Json = SECURITY
+    schemas: Json = _SCHEMAS
+    security_schemes: Json = _SECURITY
 
     def __init__(self, platform: Platform, lifetimes: TokenLifetimes | None = None) -> None:
         self._platform = platform
@@ -75,7 +78,8 @@ class ExtraHorizonDialect:
             for method, path, handler in table
         )
         health = (Route(methods=("GET",), path=path, handler=_show_health) for path in _HEALTH)
-        return (*described, *health)
+        nouns = oauth1.routes(self._platform, self._desk)
+        return (*described, *nouns, *health)
 
     def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from services.api.dialects.extrahorizon import errors
+from shared.domain import login_errors
 from shared.domain.errors import Kind, PlatformError, every_error
 from shared.domain.outcome import Failure
 
@@ -25,6 +26,18 @@ PUBLISHED = {
     "access.unauthenticated": (401, 104),
     "access.wrong_password": (401, 106),
     "access.too_many_failed_logins": (429, 212),
+    login_errors.UnsignedRequestError.code: (401, 101),
+    login_errors.UnknownApplicationError.code: (400, 103),
+    login_errors.UnknownConsumerError.code: (401, 107),
+    login_errors.UnknownSignedTokenError.code: (401, 108),
+    login_errors.WrongSignatureError.code: (401, 109),
+    login_errors.ReusedNonceError.code: (401, 110),
+    login_errors.InvalidCallbackError.code: (400, 113),
+    login_errors.UnsupportedResponseTypeError.code: (400, 114),
+    login_errors.UnknownAuthorizationError.code: (400, 115),
+    login_errors.ExpiredAuthorizationError.code: (400, 116),
+    login_errors.WrongVerifierError.code: (400, 122),
+    login_errors.MissingVerifierError.code: (400, 128),
     "access.unknown_token": (401, 117),
     "access.expired_token": (401, 118),
     "package.invalid": (400, 1401),

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from services.api.dialects.neo import errors
+from shared.domain import login_errors
 from shared.domain.errors import ErrorRecord, InvalidCodeError, PlatformError, ThrottledError, every_error, revive
 
 WORDS = {
@@ -30,6 +31,18 @@ WORDS = {
     "access.unknown_client": (401, "unauthorized"),
     "access.wrong_client_secret": (401, "unauthorized"),
     "access.missing_client": (401, "unauthorized"),
+    login_errors.UnsignedRequestError.code: (401, "unauthorized"),
+    login_errors.UnknownConsumerError.code: (401, "unauthorized"),
+    login_errors.UnknownSignedTokenError.code: (401, "unauthorized"),
+    login_errors.WrongSignatureError.code: (401, "unauthorized"),
+    login_errors.ReusedNonceError.code: (401, "unauthorized"),
+    login_errors.UnknownApplicationError.code: (400, "invalid_request"),
+    login_errors.InvalidCallbackError.code: (400, "invalid_request"),
+    login_errors.UnsupportedResponseTypeError.code: (400, "invalid_request"),
+    login_errors.UnknownAuthorizationError.code: (400, "invalid_request"),
+    login_errors.ExpiredAuthorizationError.code: (400, "invalid_request"),
+    login_errors.WrongVerifierError.code: (400, "invalid_request"),
+    login_errors.MissingVerifierError.code: (400, "invalid_request"),
     "access.forbidden": (403, "forbidden"),
     "account.quota_exceeded": (403, "forbidden"),
     "resource.not_found": (404, "not_found"),
