@@ -74,10 +74,11 @@ async def load(db: Queries) -> Load:
 
 async def make_ready(db: Queries, limit: int = 1_000) -> int:
     """Mark up to ``limit`` tasks whose time has come; return how many."""
+    # now() stays the same while a statement runs, so the index tells where to stop; clock_timestamp() reads them all.
     made = await db.fetch(
         """
         UPDATE tasks SET ready = true WHERE id IN (
-            SELECT id FROM tasks WHERE status = 'new' AND NOT ready AND due_at <= clock_timestamp()
+            SELECT id FROM tasks WHERE status = 'new' AND NOT ready AND due_at <= now()
             ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
         ) RETURNING 1
         """,
