@@ -39,7 +39,13 @@ from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
 from shared.database.oauth1 import UsedNonce
-from shared.messages.messages import CredentialRevoked, DeploymentFinished, FunctionChanged, Notice
+from shared.messages.messages import (
+    CredentialRevoked,
+    DeploymentFinished,
+    FunctionChanged,
+    Notice,
+    PermissionsChanged,
+)
 from shared.process.chores import every
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
@@ -141,6 +147,8 @@ async def _listen_to_notices(platform: Platform) -> None:
                 platform.deployments.on_finished(notice)
             case CredentialRevoked():
                 platform.credentials.drop(notice.credential_sha256)
+            case PermissionsChanged():
+                platform.credentials.drop_users(notice.account_id, frozenset(notice.user_ids))
 
     def on_gap() -> None:
         platform.functions.clear()

@@ -37,6 +37,8 @@ class Limits:
     """How long a new API key counts at most; None for ever."""
     key_grace_s: float = 86_400.0
     """How long a replaced API key still counts."""
+    open_registration: bool = False
+    """Whether anybody may register as a user."""
     max_timeout_s: int = 900
     """Longest time limit a function may have; a dialect may allow less."""
     api_function_timeout_s: int = 30

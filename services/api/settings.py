@@ -13,4 +13,5 @@ def limits(settings: Settings) -> Limits:
         key_days=settings.api_keys.days,
         key_grace_s=settings.api_keys.grace_s,
         max_timeout_s=settings.engine.max_timeout_s,
+        open_registration=settings.api.registration == "open",
     )

@@ -2,8 +2,8 @@
 A query as parameterised SQL, for any table that says which fields it offers.
 
 Fields are an allow-list of the table's; neither names nor values of a query ever become part of the SQL text. How
-a field is compared is its kind's: ``Column`` (text, number or time), ``Texts`` (a list of texts), ``Document`` (JSON,
-and any path into it).
+a field is compared is its kind's: ``Column`` (text, number or time), ``Caseless`` (text), ``Texts`` (a list of texts),
+``Document`` (JSON, and any path into it).
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from shared.database.query import (
     values_of,
 )
 from shared.database.query_json import parts_of, predicate
-from shared.database.query_values import as_number, as_text, as_time
+from shared.database.query_values import as_epoch_ms, as_number, as_text, as_time
 from shared.domain.errors import InvalidQueryError
 
 _ORDERED = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
@@ -73,6 +73,8 @@ class Kind(Enum):
     TEXT = (as_text, "text")
     NUMBER = (as_number, "double precision")
     TIME = (as_time, "timestamptz")
+    EPOCH_MS = (as_epoch_ms, "timestamptz")
+    """A moment that clients know as milliseconds since 1970."""
 
     def __init__(self, coerce: Callable[[Scalar], object], cast: str) -> None:
         self.coerce, self.cast = coerce, cast
@@ -112,6 +114,35 @@ class Column:
             return "false"
         argument = arguments.add(coerced, self.kind.cast)
         return f"strpos({self.sql}, {argument}) > 0" if op is Operator.LIKE else f"{self.sql} {_ORDERED[op]} {argument}"
+
+    def has_element(self, _condition: Condition, _arguments: Arguments) -> str:
+        return "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Caseless:
+    """A text column in which texts that differ in case alone are one: compared as the database's ``lower`` has it."""
+
+    sql: str
+
+    def key(self, _arguments: Arguments) -> str:
+        return f"lower({self.sql})"
+
+    def exists(self, _arguments: Arguments) -> str:
+        return f"{self.sql} IS NOT NULL"
+
+    def any_of(self, values: tuple[Scalar, ...], arguments: Arguments) -> str:
+        texts = arguments.add(Kind.TEXT.known(values), "text[]")
+        is_one = f"lower({self.sql}) = ANY(lower({texts}::text)::text[])"
+        return f"({is_one} OR {self.sql} IS NULL)" if None in values else is_one
+
+    def compared(self, op: Operator, value: Scalar, arguments: Arguments) -> str:
+        text = Kind.TEXT.coerce(value)
+        if text is None:
+            return "false"
+        lower = f"lower({arguments.add(text, 'text')})"
+        column = f"lower({self.sql})"
+        return f"strpos({column}, {lower}) > 0" if op is Operator.LIKE else f"{column} {_ORDERED[op]} {lower}"
 
     def has_element(self, _condition: Condition, _arguments: Arguments) -> str:
         return "false"
@@ -186,10 +217,11 @@ class Sql:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """
-    A table of an environment's rows, and what it offers to queries.
+    A table of rows that belong to somebody, and what it offers to queries.
 
-    ``noun`` is what its rows are called; of a field that is a ``Document``, each part is a field too. ``newest``
-    orders the newest first, as far as ``id`` does not.
+    ``owner`` is the column that says to whom: to an environment, if nothing is said. ``noun`` is what its rows are
+    called; of a field that is a ``Document``, each part is a field too. ``newest`` orders the newest first, as far as
+    ``id`` does not.
     """
 
     sql: str
@@ -197,16 +229,17 @@ class Table:
     noun: str
     fields: Mapping[str, Field]
     newest: tuple[str, ...] = field(default=())
+    owner: str = "environment_id"
 
-    def compiled(self, query: ListQuery, environment_id: str) -> Sql:
+    def compiled(self, query: ListQuery, owner_id: str) -> Sql:
         """
-        Return the SQL of a query over one environment's rows.
+        Return the SQL of a query over one owner's rows.
 
         Raises:
             InvalidQueryError: a field that is not offered.
         """
-        arguments = Arguments(environment_id)
-        where = f"environment_id = $1 AND {self._condition(query.where, arguments)}"
+        arguments = Arguments(owner_id)
+        where = f"{self.owner} = $1 AND {self._condition(query.where, arguments)}"
         needed = len(arguments.values)
         keys = [
             f"{self._field(sort.field).key(arguments)} {'DESC' if sort.descending else 'ASC'}" for sort in query.sort
@@ -216,9 +249,9 @@ class Table:
         order = ", ".join([*(keys or self.newest), f"id {'DESC' if newest_first else 'ASC'}"])
         return Sql(where=where, order=order, arguments=tuple(arguments.values), where_arguments=needed)
 
-    async def page(self, db: Queries, environment_id: str, query: ListQuery) -> tuple[list[Row], int | None]:
-        """Return one page of an environment's rows, and how many match in all (None when not counted)."""
-        sql = self.compiled(query, environment_id)
+    async def page(self, db: Queries, owner_id: str, query: ListQuery) -> tuple[list[Row], int | None]:
+        """Return one page of an owner's rows, and how many match in all (None when not counted)."""
+        sql = self.compiled(query, owner_id)
         total: int | None = None
         if query.count:
             total = await db.fetchval(

@@ -1,11 +1,13 @@
 """Values of a query as the types of columns: what cannot be one is None, and equals nothing."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.database.query import Scalar
 from shared.database.text import storable
 from shared.domain.moments import iso
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_text(value: Scalar) -> str | None:
@@ -47,4 +49,15 @@ def as_time(value: Scalar) -> datetime | None:
     try:
         return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
     except OverflowError:  # in UTC it lies outside the calendar
+        return None
+
+
+def as_epoch_ms(value: Scalar) -> datetime | None:
+    """Return the value as a moment in UTC; a number counts the milliseconds since 1970."""
+    number = as_number(value)
+    if number is None:
+        return as_time(value)
+    try:
+        return _EPOCH + timedelta(milliseconds=number)
+    except OverflowError:
         return None

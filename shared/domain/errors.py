@@ -8,6 +8,7 @@ The platform's errors: requests we cannot honour, and our own failures.
 │   ├── ``MissingFieldError``      request.missing_field
 │   ├── ``MalformedIdError``       request.malformed_id
 │   └── ``InvalidQueryError``      request.invalid_query      RQL we cannot read
+│       └── ``EmptyQueryError``    request.empty_query        none where it must choose what is changed
 ├── ``InvalidFunctionNameError``   function.invalid_name
 ├── ``InvalidPackageError``        package.invalid            not a zip, unsafe path, bomb, empty
 ├── ``InvalidCodeError``           code.invalid               source that does not compile; line and stack
@@ -43,7 +44,7 @@ The platform's errors: requests we cannot honour, and our own failures.
 └── ``InternalError``              internal.unexpected        a bug of ours, with an incident id
     └── ``BrokenSealError``        seal.broken                a sealed value was changed, or moved to another row
 
-What is wrong with signed requests and authorization codes is in ``login_errors.py``.
+What is wrong with signed requests and authorization codes is in ``login_errors.py``, with users in ``user_errors.py``.
 
 No HTTP status and no vendor word in here: each dialect owns its table. Every error crosses the bus as an
 ``ErrorRecord`` and is rebuilt by ``revive``; a code this process does not know degrades to its kind.
@@ -166,6 +167,12 @@ class InvalidQueryError(InvalidRequestError):
     """A query (RQL) cannot be read or asks for what is not offered."""
 
     code = "request.invalid_query"
+
+
+class EmptyQueryError(InvalidQueryError):
+    """There is no query where it must say what is to be changed."""
+
+    code = "request.empty_query"
 
 
 class InvalidFunctionNameError(PlatformError):

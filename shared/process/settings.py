@@ -283,7 +283,7 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """What the API grants an account."""
+    """What the API grants."""
 
     max_functions: int = setting(
         "MAX_FUNCTIONS",
@@ -292,6 +292,12 @@ class ApiSettings:
         doc="Functions an account may have; creating more through the Neo dialect is refused.",
     )
     max_secrets: int = setting("MAX_SECRETS", whole(1, 100_000), default="50", doc="Secrets an account may have.")
+    registration: str = setting(
+        "REGISTRATION",
+        one_of("closed", "open"),
+        default="closed",
+        doc="`open`: anybody may register as a user of the Extra Horizon dialect, with no permission.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,11 @@ from shared.database.api_requests import API_REQUESTS
 from shared.database.planned import SCHEDULES, TASKS
 from shared.database.query import And, Comparison, Condition, Elements, Exists, ListQuery, Operator, Or, Quoted, Sort
 from shared.database.query_sql import Sql, Table
+from shared.database.roles import ROLES
+from shared.database.users import USERS
 from shared.domain.errors import InvalidQueryError
 
-TABLES: Final = (API_REQUESTS, TASKS, SCHEDULES)
+TABLES: Final = (API_REQUESTS, TASKS, SCHEDULES, USERS, ROLES)
 
 _SCALARS = (
     st.none()

@@ -116,5 +116,14 @@ def authorize(identity: Identity | None, action: Action, function: Function | No
         raise ForbiddenError(f"the permission {required} is missing", required=required)
 
 
+def may(identity: Identity, action: Action) -> bool:
+    """Tell whether ``authorize`` would let the caller pass."""
+    try:
+        authorize(identity, action)
+    except ForbiddenError:
+        return False
+    return True
+
+
 def _opened_by_mode(identity: Identity | None, mode: PermissionMode) -> bool:
     return mode is PermissionMode.PUBLIC or (mode is PermissionMode.ALL_USERS and identity is not None)

@@ -22,11 +22,12 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from shared.crypto.tokens import sha256_hex
-from shared.domain.errors import TooManyFailedLoginsError
+from shared.domain.errors import RateLimitedError, TooManyFailedLoginsError
 from shared.process.settings import RateLimitSettings
 
 MAX_CALLERS = 20_000
 FAILED_LOGINS_A_MINUTE = 10
+REGISTRATIONS_A_MINUTE = 10
 _MINUTE_S = 60
 
 Clock = Callable[[], float]
@@ -204,6 +205,21 @@ class FailedLogins:
     def succeeded(self, address: str, email: str) -> None:
         """Forget the wrong ones."""
         self._quota.forget(_who(address, email))
+
+
+class Registrations:
+    """People who register, by the address they come from: ten a minute. Hashing their passwords is costly."""
+
+    def __init__(self, *, now: Clock = time.time) -> None:
+        self._quota = Quota(REGISTRATIONS_A_MINUTE, REGISTRATIONS_A_MINUTE, now=now)
+
+    def charge(self, address: str) -> None:
+        """Count a registration; raise ``RateLimitedError`` when it is one too many."""
+        verdict = self._quota.charge(sha256_hex(address))
+        if not verdict.allowed:
+            raise RateLimitedError(
+                "Too many registrations from this address.", limit=verdict.limit, reset_in_seconds=verdict.reset_in_s
+            )
 
 
 def _windows(rate: int, burst: int) -> tuple[RateLimitItem, ...]:

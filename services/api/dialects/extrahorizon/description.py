@@ -18,7 +18,6 @@ API = "/tasks/v1/api/{name}/{path...}"
 API_REQUESTS = "/tasks/v1/apiRequests"
 API_REQUEST_LOGS = API_REQUESTS + "/{id}/logs"
 TOKENS = "/auth/v2/oauth2/tokens"
-ME = "/users/v1/me"
 
 _BEARER: list[dict[str, list[str]]] = [{"ExtraHorizonToken": []}, {"ExtraHorizonSignature": []}]
 _MEDIA = "application/json"
@@ -148,7 +147,6 @@ SCHEMAS: Object = {
         ("id", "functionName", "method", "path", "timestamp", "statusCode", "duration"),
     ),
     "ExtraHorizonLogLine": _object({"message": _TEXT, "timestamp": _MOMENT}),
-    "ExtraHorizonUser": _object({"id": _ID, "email": _TEXT, "first_name": _TEXT, "last_name": _TEXT}),
 }
 
 SECURITY: Object = {
@@ -203,7 +201,6 @@ OPERATIONS: dict[tuple[str, str], Object] = {
         "security": [],
         "responses": _answer(_ref("ExtraHorizonTokens"), "ExtraHorizonTokenError"),
     },
-    ("GET", ME): _operation("me", "The calling user", _ref("ExtraHorizonUser")),
     ("GET", FUNCTIONS): _operation("functions", "List functions", _page("ExtraHorizonFunctionSummary")),
     ("POST", FUNCTIONS): _operation(
         "create-function", "Make a function", _DETAILS, body=_ref("ExtraHorizonNewFunction")

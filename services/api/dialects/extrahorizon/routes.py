@@ -2,7 +2,7 @@
 The routes of the Extra Horizon dialect: which path is answered by which handler.
 
 Handlers stand beside the noun they serve (``functions.py``, ``api_functions.py``, ``api_requests.py``,
-``oauth.py``, ``oauth1.py``, ``users.py``); this is the table that binds them to one platform.
+``oauth.py``, ``oauth1.py``, ``users.py``, ``roles.py``); this is the table that binds them to one platform.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,27 +12,36 @@ from aiohttp import web
 
 from services.api.access.rate_limit import FailedLogins
 from services.api.dialects.dialect import Json, Route
-from services.api.dialects.extrahorizon import api_functions, api_requests, errors, functions, oauth, oauth1, users
+from services.api.dialects.extrahorizon import (
+    api_functions,
+    api_requests,
+    errors,
+    functions,
+    oauth,
+    oauth1,
+    roles,
+    users,
+)
 from services.api.dialects.extrahorizon.description import (
     API,
     API_REQUEST_LOGS,
     API_REQUESTS,
     FUNCTION,
     FUNCTIONS,
-    ME,
     OPERATIONS,
     SCHEMAS,
     SECURITY,
     TOKENS,
 )
 from services.api.dialects.extrahorizon.description_logins import LOGIN_SCHEMAS, LOGIN_SECURITY
+from services.api.dialects.extrahorizon.description_users import USER_SCHEMAS
 from services.api.http import json_response
 from services.api.operations.issue_tokens import TokenDesk, TokenLifetimes
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
 
-_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS}
+_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS, **USER_SCHEMAS}
 _SECURITY: Json = {**SECURITY, **LOGIN_SECURITY}
 _HEALTH = ("/tasks/v1/health", "/auth/v2/health", "/users/v1/health")
 
@@ -66,7 +75,6 @@ class ExtraHorizonDialect:
             ("GET", API_REQUESTS, api_requests.show_all),
             ("GET", API_REQUEST_LOGS, api_requests.show_logs),
             ("POST", TOKENS, partial(oauth.tokens, self._desk)),
-            ("GET", ME, users.show_self),
         )
         described = (
             Route(
@@ -78,7 +86,11 @@ class ExtraHorizonDialect:
             for method, path, handler in table
         )
         health = (Route(methods=("GET",), path=path, handler=_show_health) for path in _HEALTH)
-        nouns = oauth1.routes(self._platform, self._desk)
+        nouns = (
+            *oauth1.routes(self._platform, self._desk),
+            *users.routes(self._platform),
+            *roles.routes(self._platform),
+        )
         return (*described, *nouns, *health)
 
     def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:

@@ -25,7 +25,7 @@ from shared.database.query import (
     Scalar,
     Sort,
 )
-from shared.domain.errors import InvalidQueryError
+from shared.domain.errors import EmptyQueryError, InvalidQueryError
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 50
@@ -59,6 +59,23 @@ def read_listing(raw_query: str) -> Listing:
     return Listing(query=query, select=tuple(reader.select))
 
 
+def read_selection(raw_query: str) -> Condition:
+    """
+    Read a query that chooses what is to be changed: conditions alone, at least one.
+
+    Raises:
+        EmptyQueryError: there is none; nothing is changed without saying what.
+        InvalidQueryError: it cannot be read, or it asks for an order, a page or fields.
+    """
+    reader = _Reader()
+    where = tuple(reader.terms(parse(raw_query)))
+    if reader.paged:
+        raise InvalidQueryError("What is to be changed can only be chosen by conditions.")
+    if not where:
+        raise EmptyQueryError("The RQL must say what is to be changed.")
+    return And(where)
+
+
 def read_logs_since(raw_query: str) -> datetime | None:
     """
     Read the query of a log listing: nothing, or only ``ge(timestamp, moment)``; of several, the latest counts.
@@ -88,6 +105,7 @@ class _Reader:
     limit: int = DEFAULT_LIMIT
     offset: int = 0
     count: bool = True
+    paged: bool = False
 
     def terms(self, calls: tuple[Argument, ...]) -> list[Condition]:
         """Read terms that all must hold; paging calls may stand among them."""
@@ -103,6 +121,7 @@ class _Reader:
         return conditions
 
     def _page(self, call: Call) -> None:
+        self.paged = True
         args = _texts(call)
         if call.name in _SKIP_COUNT:
             _require(not args, call, "takes nothing")

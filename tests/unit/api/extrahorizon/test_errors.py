@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from services.api.dialects.extrahorizon import errors
-from shared.domain import login_errors
+from shared.domain import login_errors, user_errors
 from shared.domain.errors import Kind, PlatformError, every_error
 from shared.domain.outcome import Failure
 
@@ -20,6 +20,9 @@ PUBLISHED = {
     "function.not_found": (404, 16),
     "function.name_taken": (400, 17),
     "request.invalid_query": (400, 19),
+    "request.empty_query": (400, 20),
+    user_errors.EmailUsedError.code: (400, 203),
+    user_errors.WeakPasswordError.code: (400, 208),
     "request.malformed_body": (400, 22),
     "resource.illegal_state": (400, 27),
     "access.forbidden": (401, 10),

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.dialects.extrahorizon.rql_query import read_listing, read_logs_since
+from services.api.dialects.extrahorizon.rql_query import read_listing, read_logs_since, read_selection
 from shared.database.api_requests import API_REQUESTS
 from shared.database.planned import TASKS
 from shared.database.query import And, Comparison, Condition, Elements, Exists, Operator, Or, Quoted, Sort
 from shared.database.query_sql import Table
-from shared.domain.errors import InvalidQueryError
+from shared.domain.errors import EmptyQueryError, InvalidQueryError
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -92,6 +92,21 @@ def test_paging_calls_may_stand_anywhere_among_terms_that_all_must_hold() -> Non
     assert listing.query.sort == (Sort("timestamp", descending=True), Sort("path"), Sort("method"))
     assert (listing.query.limit, listing.query.offset, listing.query.count) == (5, 10, False)
     assert listing.select == ("id", "error.type")
+
+
+def test_what_is_to_be_changed_is_chosen_by_conditions_alone() -> None:
+    assert read_selection("eq(name,readers)&ne(id,x)") == And(
+        (Comparison("name", Operator.EQ, "readers"), Comparison("id", Operator.NE, "x"))
+    )
+    for query in ("eq(name,x)&limit(20)", "eq(name,x)&sort(name)", "select(id)", "and(eq(name,x),skipCount())", "eq("):
+        with pytest.raises(InvalidQueryError):
+            read_selection(query)
+
+
+@pytest.mark.parametrize("query", ["", "and()", "and(and())"])
+def test_no_condition_chooses_nothing(query: str) -> None:
+    with pytest.raises(EmptyQueryError):
+        read_selection(query)
 
 
 def test_a_page_has_20_unless_told_otherwise_and_never_more_than_50() -> None:

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from services.api.dialects.neo import errors
-from shared.domain import login_errors
+from shared.domain import login_errors, user_errors
 from shared.domain.errors import ErrorRecord, InvalidCodeError, PlatformError, ThrottledError, every_error, revive
 
 WORDS = {
@@ -17,6 +17,7 @@ WORDS = {
     "request.missing_field": (400, "invalid_request"),
     "request.malformed_id": (400, "invalid_request"),
     "request.invalid_query": (400, "invalid_request"),
+    "request.empty_query": (400, "invalid_request"),
     "function.invalid_name": (400, "invalid_request"),
     "package.invalid": (400, "invalid_request"),
     "code.invalid": (400, "invalid_function_code"),
@@ -51,6 +52,8 @@ WORDS = {
     "route.not_found": (404, "not_found"),
     "route.method_not_allowed": (405, "method_not_allowed"),
     "function.name_taken": (409, "conflict"),
+    user_errors.EmailUsedError.code: (409, "conflict"),
+    user_errors.WeakPasswordError.code: (400, "invalid_request"),
     "resource.illegal_state": (400, "invalid_request"),
     "function.time_limit_too_long": (400, "invalid_request"),
     "logs.none": (404, "not_found"),
