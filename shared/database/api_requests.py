@@ -5,9 +5,11 @@ Writing is idempotent by record id. How a filter becomes SQL is in ``query_sql.p
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from shared.database.api_request_counts import SHARD, count_stored, stored_requests
 from shared.database.pool import Queries, Row
-from shared.database.query import ListQuery
+from shared.database.query import And, Comparison, Condition, ListQuery, Operator
 from shared.database.query_sql import Column, Kind, Table
 from shared.database.records import failure_from
 from shared.database.text import json_text, storable, storable_or_none
@@ -47,9 +49,9 @@ _ERROR_TYPES = {"refused": "invocation", "invalid_response": "response"}
 
 
 async def insert_finished(db: Queries, events: Sequence[ApiRequestFinished]) -> int:
-    """Record calls; return how many were not recorded before."""
+    """Record and count calls; return how many were not recorded before."""
     inserted: int = await db.fetchval(
-        """
+        f"""
         WITH inserted AS (
             INSERT INTO api_requests
                 (id, environment_id, function_id, function_name, method, path, user_id, application_id, timestamp,
@@ -64,10 +66,10 @@ async def insert_finished(db: Queries, events: Sequence[ApiRequestFinished]) -> 
                      started_at_ms, status_code, duration_ms, error_type, failure, timings, log_lines,
                      dropped_log_lines)
             ORDER BY id
-            ON CONFLICT (id) DO NOTHING RETURNING 1
-        )
+            ON CONFLICT (id) DO NOTHING RETURNING environment_id, function_name
+        ), counted AS ({count_stored("inserted", "$17::smallint")})
         SELECT count(*) FROM inserted
-        """,
+        """,  # noqa: S608 - built from constants
         [event.request_id for event in events],
         [event.environment_id for event in events],
         [event.function_id for event in events],
@@ -84,6 +86,7 @@ async def insert_finished(db: Queries, events: Sequence[ApiRequestFinished]) -> 
         [json_text(event.timings) for event in events],
         [len(event.lines) for event in events],
         [event.dropped_log_lines for event in events],
+        SHARD,
     )
     return inserted
 
@@ -102,8 +105,27 @@ async def find_api_request(db: Queries, environment_id: str, request_id: str) ->
 
 async def list_api_requests(db: Queries, environment_id: str, query: ListQuery) -> tuple[list[ApiRequest], int | None]:
     """Return one page of an environment's calls, and how many match in all (None when not counted)."""
-    rows, total = await API_REQUESTS.page(db, environment_id, query)
+    known = query.count and _is_counted(query.where)
+    rows, total = await API_REQUESTS.page(db, environment_id, replace(query, count=False) if known else query)
+    if known:
+        total = await stored_requests(db, environment_id, _only_name(query.where))
     return [_request_of(row) for row in rows], total
+
+
+def _is_counted(where: Condition) -> bool:
+    """Tell whether the number of matches is kept: that of everything, and that of one function's name."""
+    return where == And(()) or _only_name(where) is not None
+
+
+def _only_name(where: Condition) -> str | None:
+    """Return the function's name if that is all that is asked for."""
+    match where:
+        case And((only,)):
+            return _only_name(only)
+        case Comparison("functionName", Operator.EQ, str(name)):
+            return storable(name)
+        case _:
+            return None
 
 
 def error_type(failure: Failure | None) -> str | None:

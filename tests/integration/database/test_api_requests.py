@@ -1,13 +1,14 @@
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.database import api_requests
+from shared.database import api_requests, partitions
 from shared.database.pool import Database
 from shared.database.query import And, Comparison, Condition, Exists, ListQuery, Operator, Or, Sort
-from shared.domain.ids import new_record_id
+from shared.domain.ids import first_id_at, new_record_id
 from shared.domain.outcome import Failure
 from shared.messages.messages import ApiCall, ApiRequestFinished
 from tests.integration.database.world import FAILURE, World
@@ -196,3 +197,34 @@ async def test_the_total_is_not_counted_when_nobody_asks(
     listed, total = await api_requests.list_api_requests(db, world.environment_id, ListQuery(limit=2, count=False))
 
     assert (len(listed), total) == (2, None)
+
+
+async def test_totals_are_those_of_a_count_whatever_is_written_twice_or_dropped(db: Database, world: World) -> None:
+    old = datetime.now(UTC) - timedelta(days=8)
+    await partitions.ensure_days(db, [old.date()])
+    names = ("busy", "busy", "busy", "quiet")
+    new, gone = (
+        [world.api_request(function_name=name, request_id=first_id_at(day)[:8] + new_record_id()[8:]) for name in names]
+        for day in (datetime.now(UTC), old)
+    )
+
+    async def totals(environment_id: str = world.environment_id) -> list[int | None]:
+        asked = (And(()), *(And((Comparison("functionName", OP.EQ, name),)) for name in ("busy", "quiet", "none")))
+        answers = []
+        for where in asked:
+            _, known = await api_requests.list_api_requests(db, environment_id, ListQuery(where=where))
+            really = ListQuery(where=And((where, Exists("id"))))
+            _, counted = await api_requests.list_api_requests(db, environment_id, really)
+            assert known == counted, where
+            answers.append(known)
+        return answers
+
+    await api_requests.insert_finished(db, [*gone, new[0]])
+    assert await totals() == [5, 4, 1, 0]
+
+    await asyncio.gather(*(api_requests.insert_finished(db, [*new, *gone]) for _ in range(3)))
+    assert await totals() == [8, 6, 2, 0]
+    assert await totals("another") == [0, 0, 0, 0]
+
+    await asyncio.gather(*(partitions.drop_old_partitions(db, 7) for _ in range(2)))
+    assert await totals() == [4, 3, 1, 0]
