@@ -37,6 +37,7 @@ def main() -> int:
         "rabbitmq": scenarios.rabbitmq,
         "many-functions": scenarios.many_functions,
         "stored-executions": scenarios.stored_executions,
+        "stored-requests": scenarios.stored_requests,
         "tasks": tasks,
     }
     parser = argparse.ArgumentParser(prog="tidemill bench", description=__doc__)
