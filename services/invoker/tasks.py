@@ -159,7 +159,7 @@ class TaskRunner:
         except PlatformError as error:
             return TaskSettlement(id=task.id, holder=self._holder, failure=refusal(error))
         except Exception:
-            logger.exception("task_failed_unexpectedly", task_id=task.id)
+            logger.exception("run_of_task_failed_unexpectedly", task_id=task.id)
             bug = InternalError("the invoker failed unexpectedly", incident=task.id)
             return TaskSettlement(id=task.id, holder=self._holder, failure=refusal(bug))
         if report.logs:
@@ -193,7 +193,7 @@ class TaskRunner:
             logger.warning("task_lease_lost", task_id=task.id)
         elif settled.failure is not None:
             logger.info(
-                "task_failed",
+                "run_of_task_failed",
                 task_id=task.id,
                 function_name=task.function_name,
                 error=settled.failure.name,
