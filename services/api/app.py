@@ -22,6 +22,7 @@ from services.api.dialects.dialect import Dialect
 from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
 from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
+from services.api.direct_executions import DirectExecutions
 from services.api.dispatch import Dispatcher
 from services.api.http import Front
 from services.api.listen import listen
@@ -35,10 +36,13 @@ from services.api.task_notices import TaskNotices
 from services.ports import Ports
 from services.signing import REFRESH_S, ServiceKey
 from shared.database import accounts, api_keys, executions, oauth1
+from shared.database import tasks as task_rows
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
 from shared.database.oauth1 import UsedNonce
+from shared.database.tasks import NewTask
+from shared.domain.task import Task
 from shared.messages.messages import (
     CredentialRevoked,
     DeploymentFinished,
@@ -114,6 +118,10 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
     stack.push_async_callback(accept.close)
     nonces: GroupCommit[UsedNonce, bool] = GroupCommit(lambda rows: oauth1.use_nonces(ports.db, rows))
     stack.push_async_callback(nonces.close)
+    tasks: GroupCommit[NewTask, Task] = GroupCommit(lambda rows: task_rows.accept(ports.db, rows))
+    stack.push_async_callback(tasks.close)
+    direct = DirectExecutions(ports.db, ports.replica_id, settings.api.max_direct_executions)
+    stack.push_async_callback(direct.close)
     task_notices = TaskNotices(ports.bus)
     stack.callback(task_notices.close)
     return Platform(
@@ -132,6 +140,8 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         accept=accept,
         nonces=nonces,
         dispatcher=Dispatcher(ports.db, ports.bus),
+        tasks=tasks,
+        direct=direct,
         task_notices=task_notices,
         limits=limits(settings),
         default_environment_id=(await accounts.default_environment(ports.db)).id,

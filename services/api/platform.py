@@ -13,6 +13,7 @@ from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
+from services.api.direct_executions import DirectExecutions
 from services.api.dispatch import Dispatcher
 from services.api.task_notices import TaskNotices
 from shared.bus.bus import Bus
@@ -22,6 +23,8 @@ from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
 from shared.database.oauth1 import UsedNonce
 from shared.database.pool import Database
+from shared.database.tasks import NewTask
+from shared.domain.task import Task
 from shared.packages.store import PackageStore
 
 
@@ -72,6 +75,8 @@ class Platform:
     accept: GroupCommit[NewExecution, AcceptedExecution]
     nonces: GroupCommit[UsedNonce, bool]
     dispatcher: Dispatcher
+    tasks: GroupCommit[NewTask, Task]
+    direct: DirectExecutions
     task_notices: TaskNotices
     limits: Limits
     default_environment_id: str

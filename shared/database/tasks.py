@@ -21,7 +21,7 @@ from shared.domain.task import Task, TaskStatus
 TASK_COLUMNS = """
     id, environment_id, function_name, status, direct, data::text AS data, tags, priority, due_at, schedule_id,
     created_by_user, created_by_application, retried_by, retry_for, failure, created_at, updated_at,
-    status_changed_at, run_id, log_lines
+    status_changed_at, run_id, log_lines, dropped_log_lines
 """
 """What ``task_of`` reads of a row of ``tasks``."""
 

@@ -57,6 +57,7 @@ class Task:
     status_changed_at: datetime
     run_id: str | None = None
     log_lines: int = 0
+    dropped_log_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -292,6 +292,12 @@ class ApiSettings:
         doc="Functions an account may have; creating more through the Neo dialect is refused.",
     )
     max_secrets: int = setting("MAX_SECRETS", whole(1, 100_000), default="50", doc="Secrets an account may have.")
+    max_direct_executions: int = setting(
+        "MAX_DIRECT_EXECUTIONS",
+        whole(1, 10_000),
+        default="100",
+        doc="Direct executions of the Extra Horizon dialect that an API runs at once; one more is refused.",
+    )
     registration: str = setting(
         "REGISTRATION",
         one_of("closed", "open"),

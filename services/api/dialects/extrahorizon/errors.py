@@ -1,12 +1,15 @@
 """
 Every platform error and every failure of a function, in Extra Horizon's words.
 
-The envelope is ``{"code", "name", "message"}`` plus ``runtimeError`` where code of the user failed; the table is
+The envelope is ``{"code", "name", "message"}``, plus ``runtimeError`` where code of the user failed and ``taskId``
+where the answer is about a task; the table is
 contracts/extrahorizon.md section 10. Clients choose their error class by ``code`` alone. What a function did
 wrong is always a 400: clients repeat a GET that was answered with a 5xx, and would run the function again. The
 token endpoint speaks OAuth2's own error shape, without ``code`` at the top (section 2.2).
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,11 +142,28 @@ _OAUTH_ERRORS = {
 }
 _TOO_MANY = 429
 
+_PLACES: tuple[tuple[re.Pattern[str], Mapping[str, Rendering]], ...] = (
+    (re.compile(API_PATH), {"request.too_large": _INVOCATION}),
+    (
+        re.compile(r"/tasks/v1/functions/[^/]+/execute/?$"),
+        {
+            "request.too_large": _INVOCATION,
+            "invocation.throttled": Rendering(400, 1403, "CONCURRENT_EXECUTION_LIMIT_EXCEPTION"),
+            "function.time_limit_too_long": Rendering(
+                400, 1404, "TIME_LIMIT_EXCEEDS_DIRECT_EXECUTION_MAXIMUM_EXCEPTION"
+            ),
+        },
+    ),
+    (re.compile(r"/tasks/v1/[0-9a-f]{24}/logs/?$"), {"logs.none": Rendering(400, 1408, "NO_TASK_LOGS_FOUND")}),
+)
+"""Where an error is said in other words than elsewhere, by path."""
+
 
 def rendering_of(error: PlatformError, path: str = "") -> Rendering:
     """Return how an error is said, also one this table does not list; ``path`` is the request's."""
-    if error.kind is Kind.TOO_LARGE and path.startswith(API_PATH):
-        return _INVOCATION
+    for place, renderings in _PLACES:
+        if error.code in renderings and place.match(path):
+            return renderings[error.code]
     return _BY_CODE.get(error.code) or _BY_KIND[error.kind]
 
 
@@ -170,21 +190,21 @@ def error_response(error: PlatformError, path: str) -> web.Response:
     if path.rstrip("/") == TOKEN_PATH:
         response = _oauth_error(error, rendering)
     else:
-        response = _answer(rendering.status, _envelope(rendering, error.message))
+        response = _answer(rendering.status, _envelope(rendering, error.message, error.fields.get("task_id")))
     if error.kind is Kind.UNAVAILABLE or response.status == _TOO_MANY:
         response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
     return response
 
 
-def failure_response(failure: Failure) -> web.Response:
-    """Render what a function did wrong while it was called as an API."""
+def failure_response(failure: Failure, task_id: str | None = None) -> web.Response:
+    """Render what a function did wrong while somebody waited: called as an API, or executed as a task."""
     match failure.kind:
         case "invalid_response":
             return _answer(400, {"code": 1409, "name": failure.name, "message": failure.message})
         case "refused" | "interrupted":
-            return _answer(400, _envelope(_INVOCATION, failure.message))
+            return _answer(400, _envelope(_INVOCATION, failure.message, task_id))
         case _:
-            envelope = _envelope(_RUNTIME, RUNTIME_ERROR_MESSAGE)
+            envelope = _envelope(_RUNTIME, RUNTIME_ERROR_MESSAGE, task_id)
             envelope["runtimeError"] = {"name": failure.name, "message": failure.message}
             return _answer(400, envelope)
 
@@ -214,8 +234,9 @@ def _oauth_answer(status: int, kind: str, rendering: Rendering, message: str) ->
     return response
 
 
-def _envelope(rendering: Rendering, message: str) -> dict[str, Any]:
-    return {"code": rendering.number, "name": rendering.name, "message": message}
+def _envelope(rendering: Rendering, message: str, task_id: str | int | None = None) -> dict[str, Any]:
+    envelope: dict[str, Any] = {"code": rendering.number, "name": rendering.name, "message": message}
+    return envelope if task_id is None else {**envelope, "taskId": task_id}
 
 
 def _answer(status: int, body: dict[str, Any]) -> web.Response:

@@ -2,7 +2,8 @@
 The routes of the Extra Horizon dialect: which path is answered by which handler.
 
 Handlers stand beside the noun they serve (``functions.py``, ``api_functions.py``, ``api_requests.py``,
-``oauth.py``, ``oauth1.py``, ``users.py``, ``roles.py``); this is the table that binds them to one platform.
+``tasks.py``, ``schedules.py``, ``oauth.py``, ``oauth1.py``, ``users.py``, ``roles.py``); this is the table that
+binds them to one platform.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +21,8 @@ from services.api.dialects.extrahorizon import (
     oauth,
     oauth1,
     roles,
+    schedules,
+    tasks,
     users,
 )
 from services.api.dialects.extrahorizon.description import (
@@ -34,6 +37,7 @@ from services.api.dialects.extrahorizon.description import (
     TOKENS,
 )
 from services.api.dialects.extrahorizon.description_logins import LOGIN_SCHEMAS, LOGIN_SECURITY
+from services.api.dialects.extrahorizon.description_tasks import TASK_SCHEMAS
 from services.api.dialects.extrahorizon.description_users import USER_SCHEMAS
 from services.api.http import json_response
 from services.api.operations.issue_tokens import TokenDesk, TokenLifetimes
@@ -41,7 +45,7 @@ from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
 
-_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS, **USER_SCHEMAS}
+_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS, **USER_SCHEMAS, **TASK_SCHEMAS}
 _SECURITY: Json = {**SECURITY, **LOGIN_SECURITY}
 _HEALTH = ("/tasks/v1/health", "/auth/v2/health", "/users/v1/health")
 
@@ -50,7 +54,7 @@ class ExtraHorizonDialect:
     """The dialect on one platform."""
 
     name = "extrahorizon"
-    title = "Extra Horizon task service: functions as HTTP APIs, their records and logs"
+    title = "Extra Horizon task service: functions as HTTP APIs and as tasks, their records and logs"
     prefixes: tuple[str, ...] = ("/tasks/v1", "/auth/v2", "/users/v1")
     schemas: Json = _SCHEMAS
     security_schemes: Json = _SECURITY
@@ -90,6 +94,8 @@ class ExtraHorizonDialect:
             *oauth1.routes(self._platform, self._desk),
             *users.routes(self._platform),
             *roles.routes(self._platform),
+            *tasks.routes(self._platform),
+            *schedules.routes(self._platform),
         )
         return (*described, *nouns, *health)
 
