@@ -53,6 +53,7 @@ class DueLoop:
 
     async def look(self, runner: TaskRunner) -> float:
         """Do what is to be done now; return for how many seconds there is nothing more, as far as is known."""
+        await runner.give_back_lost()
         found = await task_queue.waiting(self._db)
         due = found.due_in_s is not None and found.due_in_s <= 0
         moved = 0

@@ -66,7 +66,8 @@ class TaskRunner:
     """
     Runs queued tasks for one invoker, known to the keeper as ``holder``.
 
-    ``on_end`` is called whenever a place becomes free. ``take`` is called by one loop, never twice at a time.
+    ``on_end`` is called whenever a place becomes free. ``give_back_lost`` and ``take`` are called by one loop, never
+    two at a time.
     """
 
     def __init__(
@@ -92,12 +93,19 @@ class TaskRunner:
         self._runs = Supervisor()
         self._settlements: GroupCommit[TaskSettlement, Task | None] = GroupCommit(lambda rows: tasks.settle(db, rows))
 
+    async def give_back_lost(self) -> None:
+        """Release what a claim took whose answer was lost: it is ours in the database, and nothing here runs it."""
+        if self._claim_lost:
+            lost = await task_queue.release_all_but(self._db, self._holder, sorted(self._held))
+            self._claim_lost = False
+            if lost:
+                logger.warning("tasks_released", task_ids=lost)
+
     async def take(self) -> int:
         """Claim the tasks whose turn it is and begin them; return how many."""
         room = self._limits.held - len(self._held)
         if room <= 0:
             return 0
-        await self._give_back_unheard_of()
         self._claim_lost = True
         claimed = await task_queue.claim(
             self._db, holder=self._holder, lease_s=LEASE_S, at_once=self._limits.at_once, limit=room
@@ -118,14 +126,6 @@ class TaskRunner:
         """Leave what still runs to the keeper of another invoker."""
         await self._runs.close()
         await self._settlements.close()
-
-    async def _give_back_unheard_of(self) -> None:
-        """Release what a claim took whose answer was lost: it is ours in the database, and nothing here runs it."""
-        if self._claim_lost:
-            lost = await task_queue.release_all_but(self._db, self._holder, sorted(self._held))
-            self._claim_lost = False
-            if lost:
-                logger.warning("tasks_released", task_ids=lost)
 
     async def _run_held(self, task: Task, give_up_at: float) -> None:
         try:

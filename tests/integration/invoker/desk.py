@@ -10,6 +10,7 @@ from services.invoker.due import DueLoop
 from services.invoker.pool.pool import FunctionCode, Invocation
 from services.invoker.tasks import TaskLimits, TaskRunner
 from shared.database import tasks
+from shared.database.pool import Database
 from shared.domain.outcome import Raised, Report, Timings
 from shared.domain.task import Task
 from shared.process.supervise import Supervisor
@@ -35,10 +36,19 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk_of(mill: Mill, *, holder: str = HOLDER, at_once: int = 5, held: int = 10) -> AsyncIterator[Desk]:
-    due = DueLoop(mill.db, look_s=30.0)
+async def desk_of(
+    mill: Mill,
+    *,
+    db: Database | None = None,
+    holder: str = HOLDER,
+    at_once: int = 5,
+    held: int = 10,
+    look_s: float = 30.0,
+) -> AsyncIterator[Desk]:
+    """Give a desk on the mill's database, or on another way to it."""
+    due = DueLoop(db or mill.db, look_s=look_s)
     runner = TaskRunner(
-        mill.db,
+        db or mill.db,
         mill.invoker,
         mill.records.append,
         TaskLimits(at_once=at_once, held=held),

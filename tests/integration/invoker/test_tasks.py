@@ -16,7 +16,7 @@ from shared.domain.outcome import Report
 from shared.domain.task import TaskStatus
 from shared.messages.messages import LogLinesWritten
 from tests.integration.database.world import line, spec
-from tests.integration.invoker.conftest import HOLDER, Mill, echo, lines_of, returned
+from tests.integration.invoker.conftest import Mill, echo, lines_of, returned
 from tests.integration.invoker.desk import LAMBDA, Desk, accepted, all_rows, desk_of, throw
 
 RETRIED = RetryPolicy(enabled=True)
@@ -188,20 +188,6 @@ async def test_an_error_of_ours_ends_the_task_and_tells_nothing_of_itself(desk: 
     assert failure is not None
     assert (failure.kind, failure.name) == ("refused", "internal.unexpected")
     assert "secret" not in failure.message
-
-
-async def test_what_a_claim_took_whose_answer_was_lost_is_run_all_the_same(desk: Desk) -> None:
-    await desk.mill.world.function(spec=LAMBDA)
-    task = await accepted(desk.mill)
-    # What a lost answer leaves: the row says that we run it, and nothing here does.
-    await task_queue.claim(desk.mill.db, holder=HOLDER, lease_s=60.0, at_once=5, limit=5)
-    desk.runner._claim_lost = True
-
-    await desk.runner.take()
-    await desk.runner.drained()
-
-    assert (await desk.mill.world.task_row(task.id)).status is TaskStatus.COMPLETE
-    assert len(desk.mill.pool.invocations) == 1
 
 
 async def test_a_task_whose_lease_was_lost_is_not_settled_over_the_keepers_word(desk: Desk) -> None:
