@@ -14,17 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.eventually import eventually_sync
+
 _BLOCK = re.compile(r"^```(sh|javascript)\n(.*?)^```$(?:\n\n```(?:json|text)\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 _DIFFERENT = (
     (re.compile(r"\b(func|sec|key)_[a-z0-9]{10}\b"), r"\1_ID"),
     (re.compile(r"\bexec_[0-9a-f]{24}\b"), "exec_ID"),
     (re.compile(r"\bsgn_[0-9a-f]{16}\b"), "sgn_ID"),
     (re.compile(r"\bsl_[0-9a-f]{8,64}\b"), "sl_KEY"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
+    (re.compile(r"\b[0-9a-f]{24}\b"), "ID"),
+    (re.compile(r"\b[0-9a-f]{40}\b"), "TOKEN"),
     (re.compile(r"\b[0-9a-f]{64,128}\b"), "HEX"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "MOMENT"),
     (re.compile(r"\d+\.\d+\.\d+"), "VERSION"),
 )
-_MEASURED = {"duration", "averageExecutionTime"}
+_MEASURED = {"duration", "averageExecutionTime", "creation_timestamp", "update_timestamp"}
 _MARK = "=== the block ended with"
 
 
@@ -39,7 +45,7 @@ class Block:
     @property
     def only_reads(self) -> bool:
         """Tell whether asking again does nothing but ask again."""
-        return not re.search(r" -X (?!GET)|/invoke|curl [^|]* -d", self.code)
+        return not re.search(r" -X (?!GET)|/invoke|/tasks/v1/api/|curl [^|]* -d", self.code)
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -57,7 +63,7 @@ def alike(shown: Any, real: Any, name: str = "") -> bool:
         told = _same(real)
         return told.startswith(_same(shown)) if name == "stack" else told == _same(shown)
     if name in _MEASURED:
-        return isinstance(shown, int) and isinstance(real, int)
+        return isinstance(shown, int | float) and isinstance(real, int | float)
     return type(shown) is type(real) and bool(shown == real)
 
 
@@ -113,3 +119,17 @@ def shell(directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
     finally:
         process.kill()
         process.communicate()
+
+
+def check(block: Block, code: str, terminal: Shell) -> None:
+    """Run a block's code until it answers what the page shows; once, if it changes anything."""
+
+    def answered() -> bool:
+        real = terminal.run(code)
+        assert block.answer is None or alike(read(block.answer), read(real)), f"{code}\n{block.answer}\n{real}"
+        return True
+
+    if block.only_reads:
+        eventually_sync(answered, within_s=10)
+    else:
+        answered()
