@@ -1,5 +1,5 @@
 """
-The command line: ``./tidemill up``, ``doctor``, ``user``, ``account``, ``keys``, ``signing-key``.
+The command line: ``./tidemill up``, ``doctor``, ``user``, ``role``, ``account``, ``keys``, ``signing-key``.
 
 ``up`` runs all four services in one process; ``python -m services.<name>`` runs one of them on its own.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from services import all_in_one, doctor, keys, new_accounts, new_signing_key, users
+from services import all_in_one, doctor, keys, new_accounts, new_signing_key, roles, users
 from services.credentials import first_credentials
 from services.invoker.pool.description import EngineDescription
 from services.run import with_settings
@@ -115,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
         ("up", up, "run all four services in one process"),
         ("migrate", migrate, "bring a database up to date and make the first account, once before the services"),
         ("doctor", doctor.main, "say what this machine can give functions, what is missing, and the fix"),
-        ("user", users.main, "add a user of the Extra Horizon dialect"),
+        ("user", users.main, "manage users of the Extra Horizon dialect"),
+        ("role", roles.main, "manage roles: named sets of permissions that users have"),
         ("account", new_accounts.main, "add an account and its first API key"),
         ("keys", keys.main, "list, add and rotate the master keys that secrets are sealed under"),
         ("signing-key", new_signing_key.main, "replace the key that receipts and attestations are signed with"),
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data-dir", help="where everything is kept (TIDEMILL_DATA_DIR, .tidemill)")
         if name == "user":
             users.add_arguments(command)
+        if name == "role":
+            roles.add_arguments(command)
         if name == "account":
             new_accounts.add_arguments(command)
         if name == "keys":

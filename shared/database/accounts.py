@@ -17,6 +17,8 @@ from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSI
 
 _FIRST_ACCOUNT_LOCK = 0x6163_636F_756E_7431
 _ADMIN_ROLE = "admin"
+OWN_ROLE = "user "
+"""What the name of a role begins with that was made for one user; their id follows."""
 FIRST_VERSION = "v1"
 """The version of the applications that the platform makes itself."""
 
@@ -116,7 +118,7 @@ async def default_environment(db: Queries) -> Environment:
 
 async def add_user(db: Database, email: str, password_hash: str, permissions: Sequence[str]) -> str:
     """
-    Add a user to the platform's own account, with a role of their own that has these permissions; return the id.
+    Add a user to the platform's own account, with a role of their own for these permissions, if any; return the id.
 
     Raises:
         NameTakenError: there is a user with that email.
@@ -127,8 +129,10 @@ async def add_user(db: Database, email: str, password_hash: str, permissions: Se
         account_id = (await default_environment(connection)).account_id
         user_id = new_record_id()
         await access.insert_user(connection, user_id, account_id, email, password_hash)
-        role_id = await access.insert_role(connection, new_record_id(), account_id, f"user {user_id}", permissions)
-        await access.grant_role(connection, user_id, role_id)
+        if permissions:
+            own_role = f"{OWN_ROLE}{user_id}"
+            role_id = await access.insert_role(connection, new_record_id(), account_id, own_role, permissions)
+            await access.grant_role(connection, user_id, role_id)
         return user_id
 
     return await db.in_transaction(work)

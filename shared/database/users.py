@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from shared.database.access import USER_PERMISSIONS, UserRow
+from shared.database.accounts import OWN_ROLE
 from shared.database.pool import Queries, Row
 from shared.database.query import ListQuery
 from shared.database.query_sql import Caseless, Column, Kind, Table, Texts
@@ -132,9 +133,16 @@ async def update_user(db: Queries, account_id: str, user_id: str, changes: UserC
 
 
 async def delete_user(db: Queries, account_id: str, user_id: str) -> bool:
-    """Remove a user of the account with whatever lets them in; return False when there is none."""
+    """Remove a user of the account with whatever lets them in and their own role; return False when there is none."""
     gone = await db.fetchval(
-        "DELETE FROM users WHERE account_id = $1 AND id = $2 RETURNING id", account_id, storable(user_id)
+        """
+        WITH gone AS (DELETE FROM users WHERE account_id = $1 AND id = $2 RETURNING id),
+             own AS (DELETE FROM roles WHERE account_id = $1 AND name = $3 || (SELECT id FROM gone))
+        SELECT id FROM gone
+        """,
+        account_id,
+        storable(user_id),
+        OWN_ROLE,
     )
     return gone is not None
 
@@ -144,7 +152,9 @@ async def set_password(db: Queries, user_id: str, password_hash: str) -> None:
     await db.execute(
         """
         WITH changed AS (UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1),
-             fresh AS (DELETE FROM refresh_tokens WHERE user_id = $1)
+             fresh AS (DELETE FROM refresh_tokens WHERE user_id = $1),
+             signed AS (DELETE FROM oauth1_tokens WHERE user_id = $1),
+             codes AS (DELETE FROM oauth2_authorizations WHERE user_id = $1)
         DELETE FROM access_tokens WHERE user_id = $1
         """,
         user_id,
