@@ -135,7 +135,7 @@ def test_each_task_runs_once_and_each_schedule_fires_once_an_interval_when_one_o
     assert {heard.counts[each["startTimestamp"]] for each in fired} <= {0, 1}
 
 
-def test_tasks_that_wait_while_no_invoker_is_there_run_when_one_is_and_the_one_cut_off_never_again(
+def test_what_waits_while_no_invoker_is_there_runs_when_one_is_and_what_was_cut_off_never_again(
     directory: Path, amqp_url: str, database_url: str, told: tuple[Told, str]
 ) -> None:
     heard, address = told
@@ -154,7 +154,13 @@ def test_tasks_that_wait_while_no_invoker_is_there_run_when_one_is_and_the_one_c
         found = eventually_sync(lambda: ended(functions, name, 21), within_s=SETTLE_S)
         fired = tasks_of(functions, name, planned=True)
 
+        last = post(functions, "", functionName=name, data={"to": address, "ms": 1500, "planned": False})
+        eventually_sync(lambda: heard.counts[last])
+        platform.stop("invoker-0")
+        finished = tasks_of(functions, name)[-1]
+
     errors = {each["id"]: each["error"] for each in found if each["status"] == "failed"}
     assert {each: error["name"] for each, error in errors.items()} == {cut_off: "zombieTaskCleaned"}
     assert {heard.counts[each["id"]] for each in found} == {1}
     assert [each["status"] for each in fired] == ["complete"]
+    assert (finished["id"], finished["status"]) == (last, "complete"), "an invoker that leaves finishes what it holds"
