@@ -6,6 +6,7 @@ a field is compared is its kind's: ``Column`` (text, number or time), ``Caseless
 ``Document`` (JSON, and any path into it).
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,7 +28,7 @@ from shared.database.query import (
 )
 from shared.database.query_json import parts_of, predicate
 from shared.database.query_values import as_epoch_ms, as_number, as_text, as_time
-from shared.domain.errors import InvalidQueryError
+from shared.domain.errors import InvalidQueryError, SlowQueryError
 
 _ORDERED = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
 
@@ -221,7 +222,7 @@ class Table:
 
     ``owner`` is the column that says to whom: to an environment, if nothing is said. ``noun`` is what its rows are
     called; of a field that is a ``Document``, each part is a field too. ``newest`` orders the newest first, as far as
-    ``id`` does not.
+    ``id`` does not. A page that would take over ``longest_s`` is given up.
     """
 
     sql: str
@@ -230,6 +231,7 @@ class Table:
     fields: Mapping[str, Field]
     newest: tuple[str, ...] = field(default=())
     owner: str = "environment_id"
+    longest_s: float = 10.0
 
     def compiled(self, query: ListQuery, owner_id: str) -> Sql:
         """
@@ -250,8 +252,23 @@ class Table:
         return Sql(where=where, order=order, arguments=tuple(arguments.values), where_arguments=needed)
 
     async def page(self, db: Queries, owner_id: str, query: ListQuery) -> tuple[list[Row], int | None]:
-        """Return one page of an owner's rows, and how many match in all (None when not counted)."""
+        """
+        Return one page of an owner's rows, and how many match in all (None when not counted).
+
+        Raises:
+            InvalidQueryError: a field that is not offered.
+            SlowQueryError: it takes too long; the database has been told to stop.
+        """
         sql = self.compiled(query, owner_id)
+        try:
+            async with asyncio.timeout(self.longest_s):
+                return await self._read(db, sql, query)
+        except TimeoutError:
+            raise SlowQueryError(
+                f"the query takes over {self.longest_s:g} seconds: narrow it down", limit=round(self.longest_s)
+            ) from None
+
+    async def _read(self, db: Queries, sql: Sql, query: ListQuery) -> tuple[list[Row], int | None]:
         total: int | None = None
         if query.count:
             total = await db.fetchval(

@@ -8,7 +8,8 @@ The platform's errors: requests we cannot honour, and our own failures.
 │   ├── ``MissingFieldError``      request.missing_field
 │   ├── ``MalformedIdError``       request.malformed_id
 │   └── ``InvalidQueryError``      request.invalid_query      RQL we cannot read
-│       └── ``EmptyQueryError``    request.empty_query        none where it must choose what is changed
+│       ├── ``EmptyQueryError``    request.empty_query        none where it must choose what is changed
+│       └── ``SlowQueryError``     request.slow_query         it would take too long to answer
 ├── ``InvalidFunctionNameError``   function.invalid_name
 ├── ``InvalidPackageError``        package.invalid            not a zip, unsafe path, bomb, empty
 ├── ``InvalidCodeError``           code.invalid               source that does not compile; line and stack
@@ -173,6 +174,12 @@ class EmptyQueryError(InvalidQueryError):
     """There is no query where it must say what is to be changed."""
 
     code = "request.empty_query"
+
+
+class SlowQueryError(InvalidQueryError):
+    """Answering the query would take longer than ``limit`` seconds."""
+
+    code = "request.slow_query"
 
 
 class InvalidFunctionNameError(PlatformError):

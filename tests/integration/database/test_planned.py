@@ -1,6 +1,7 @@
 """Tasks and schedules by filter: every operator on every kind of field, and whatever else may be asked."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from shared.database.query import And, Comparison, Condition, Elements, Exists, 
 from shared.database.query_sql import Table
 from shared.database.schedules import NewSchedule
 from shared.database.tasks import NewTask, TaskSettlement
+from shared.domain.errors import SlowQueryError
 from shared.domain.ids import new_record_id
 from shared.domain.outcome import Failure
 from shared.domain.task import TaskStatus
@@ -168,6 +170,18 @@ async def test_another_environments_tasks_and_schedules_are_not_listed(db: Datab
     assert named
     assert await planned.list_tasks(db, "elsewhere", ListQuery()) == ([], 0)
     assert await planned.list_schedules(db, "elsewhere", ListQuery(count=False)) == ([], None)
+
+
+async def test_a_query_that_takes_too_long_is_given_up(db: Database, world: World, named: dict[str, str]) -> None:
+    assert named
+    slow = replace(planned.TASKS, sql="tasks, pg_sleep(30)", longest_s=0.2)
+
+    for count in (True, False):
+        with pytest.raises(SlowQueryError):
+            await slow.page(db, world.environment_id, ListQuery(count=count))
+
+    still_there = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active'"
+    assert await db.fetchval(f"{still_there} AND pid <> pg_backend_pid()") == 0
 
 
 async def test_schedules_are_found_by_condition(db: Database, world: World) -> None:

@@ -21,6 +21,7 @@ PUBLISHED = {
     "function.name_taken": (400, 17),
     "request.invalid_query": (400, 19),
     "request.empty_query": (400, 20),
+    "request.slow_query": (401, 21),
     user_errors.EmailUsedError.code: (400, 203),
     user_errors.WeakPasswordError.code: (400, 208),
     "request.malformed_body": (400, 22),

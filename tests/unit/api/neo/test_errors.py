@@ -18,6 +18,7 @@ WORDS = {
     "request.malformed_id": (400, "invalid_request"),
     "request.invalid_query": (400, "invalid_request"),
     "request.empty_query": (400, "invalid_request"),
+    "request.slow_query": (400, "invalid_request"),
     "function.invalid_name": (400, "invalid_request"),
     "package.invalid": (400, "invalid_request"),
     "code.invalid": (400, "invalid_function_code"),
