@@ -1,5 +1,5 @@
 """
-Pages of the documentation as programs: their blocks, a shell that runs them, and answers that are alike.
+Pages of the documentation as programs: their blocks, a shell or a Node.js that runs them, and answers that are alike.
 
 An answer shown on a page is like the real one when it has the same shape and the same values, but for what is
 different each time: ids, keys, times, hashes, versions, durations. Of a stack the page shows the first lines.
@@ -8,7 +8,7 @@ different each time: ids, keys, times, hashes, versions, durations. Of a stack t
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ _DIFFERENT = (
     (re.compile(r"\d+\.\d+\.\d+"), "VERSION"),
 )
 _MEASURED = {"duration", "averageExecutionTime", "creation_timestamp", "update_timestamp"}
+_BLOCKS = Path(__file__).with_name("blocks.js")
 _MARK = "=== the block ended with"
 
 
@@ -45,7 +46,7 @@ class Block:
     @property
     def only_reads(self) -> bool:
         """Tell whether asking again does nothing but ask again."""
-        return not re.search(r" -X (?!GET)|/invoke|/tasks/v1/api/|curl [^|]* -d", self.code)
+        return self.language == "sh" and not re.search(r" -X (?!GET)|/invoke|/tasks/v1/api/|curl [^|]* -d", self.code)
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -82,16 +83,17 @@ def _same(text: str) -> str:
 
 
 class Shell:
-    """One shell for a whole page: what a block sets is there for the next."""
+    """One shell, or one Node.js, for a whole page: what a block sets is there for the next."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", command: Callable[[str], str]) -> None:
         self._process = process
+        self._command = command
 
     def run(self, code: str) -> str:
         """Run a block; return what it printed, fail when it fails."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{code}\necho; echo '{_MARK}' $?\n")
+        self._process.stdin.write(self._command(code))
         self._process.stdin.flush()
         printed: list[str] = []
         for line in self._process.stdout:
@@ -105,8 +107,21 @@ class Shell:
 @contextmanager
 def shell(directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
     """Give a shell that works in a directory."""
+    with _running(["bash", "-uo", "pipefail"], directory, environ) as process:
+        yield Shell(process, lambda code: f"{code}\necho; echo '{_MARK}' $?\n")
+
+
+@contextmanager
+def javascript(node: Path, directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
+    """Give a Node.js that works in a directory."""
+    with _running([str(node), str(_BLOCKS)], directory, environ) as process:
+        yield Shell(process, lambda code: f"{json.dumps(code)}\n")
+
+
+@contextmanager
+def _running(command: Sequence[str], directory: Path, environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
     process = subprocess.Popen(
-        ["bash", "-uo", "pipefail"],
+        command,
         cwd=directory,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environ},
         stdin=subprocess.PIPE,
@@ -115,7 +130,7 @@ def shell(directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
         text=True,
     )
     try:
-        yield Shell(process)
+        yield process
     finally:
         process.kill()
         process.communicate()
