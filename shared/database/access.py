@@ -71,6 +71,7 @@ class RefreshRow:
 
     user_id: str
     application_id: str
+    authorization_id: str | None
     expires_at: datetime
 
 
@@ -198,7 +199,7 @@ async def use_refresh_token(db: Queries, sha256: str, application_id: str | None
         """
         UPDATE refresh_tokens SET used_at = now()
         WHERE sha256 = $1 AND used_at IS NULL AND ($2::text IS NULL OR application_id = $2)
-        RETURNING user_id, application_id, expires_at
+        RETURNING user_id, application_id, authorization_id, expires_at
         """,
         sha256,
         application_id,

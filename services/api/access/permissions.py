@@ -49,6 +49,12 @@ _KEY: Mapping[Action, str] = {
     Action.REMOVE_ROLE_PERMISSIONS: "admin",
     Action.GIVE_ROLES: "admin",
     Action.TAKE_ROLES: "admin",
+    Action.READ_APPLICATIONS: "admin",
+    Action.CREATE_APPLICATION: "admin",
+    Action.UPDATE_APPLICATION: "admin",
+    Action.DELETE_APPLICATION: "admin",
+    Action.READ_AUTHORIZATIONS: "admin",
+    Action.DELETE_AUTHORIZATIONS: "admin",
 }
 
 _USER: Mapping[Action, str] = {
@@ -81,6 +87,12 @@ _USER: Mapping[Action, str] = {
     Action.REMOVE_ROLE_PERMISSIONS: "REMOVE_ROLE_PERMISSION",
     Action.GIVE_ROLES: "ADD_ROLE_TO_USER",
     Action.TAKE_ROLES: "REMOVE_ROLE_FROM_USER",
+    Action.READ_APPLICATIONS: "VIEW_APPLICATIONS",
+    Action.CREATE_APPLICATION: "CREATE_APPLICATIONS",
+    Action.UPDATE_APPLICATION: "UPDATE_APPLICATIONS",
+    Action.DELETE_APPLICATION: "DELETE_APPLICATIONS",
+    Action.READ_AUTHORIZATIONS: "VIEW_AUTHORIZATIONS",
+    Action.DELETE_AUTHORIZATIONS: "DELETE_AUTHORIZATIONS",
 }
 
 # What a user has no permission for, by whatever name: these actions are done with an API key.

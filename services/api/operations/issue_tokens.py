@@ -16,8 +16,10 @@ from shared.crypto.tokens import new_token, same, sha256_hex
 from shared.database import access, applications
 from shared.database.access import NewTokens, UserRow
 from shared.database.applications import ClientRow
+from shared.database.pool import Queries
 from shared.domain.errors import (
     ExpiredRefreshTokenError,
+    MissingClientError,
     UnknownClientError,
     UnknownRefreshTokenError,
     WrongClientSecretError,
@@ -77,14 +79,14 @@ async def issue_by_password(platform: Platform, desk: TokenDesk, client: Client,
     Give tokens to a user who knows their password.
 
     Raises:
-        UnknownClientError, WrongClientSecretError: the application is not who it says.
+        UnknownClientError, MissingClientError, WrongClientSecretError: the application is not who it says.
         TooManyFailedLoginsError: wrong passwords came too often for this user from this address.
         WrongPasswordError: no user of the application's account has that email and password.
         UnavailableError: too many logins at once.
     """
-    application = await _application(platform, client)
+    application = await find_client(platform, client)
     user = await check_password(platform, desk, application.account_id, login)
-    return await _issue(platform, desk.lifetimes, user.id, application)
+    return await issue(platform.db, desk.lifetimes, user.id, application)
 
 
 async def check_password(platform: Platform, desk: TokenDesk, account_id: str, login: Login) -> UserRow:
@@ -114,30 +116,48 @@ async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, 
     Exchange a refresh token for a new pair; it cannot be used again.
 
     Raises:
-        UnknownClientError, WrongClientSecretError: the application is not who it says.
+        UnknownClientError, MissingClientError, WrongClientSecretError: the application is not who it says.
         UnknownRefreshTokenError: nobody issued it to this application, or it was used before.
         ExpiredRefreshTokenError: its time is over.
     """
-    application = await _application(platform, client)
+    application = await find_client(platform, client)
     used = await access.use_refresh_token(platform.db, sha256_hex(refresh_token), application.id)
     if used is None:
         raise UnknownRefreshTokenError("The refresh token is unknown.")
     if used.expires_at <= datetime.now(UTC):
         raise ExpiredRefreshTokenError("The refresh token has expired.")
-    return await _issue(platform, desk.lifetimes, used.user_id, application)
+    return await issue(platform.db, desk.lifetimes, used.user_id, application, authorization_id=used.authorization_id)
 
 
-async def _application(platform: Platform, client: Client) -> ClientRow:
-    application = await applications.find_client(platform.db, client.client_id)
-    if application is None:
+async def find_client(platform: Platform, client: Client) -> ClientRow:
+    """
+    Return the OAuth2 client a caller says it is.
+
+    Raises:
+        UnknownClientError: there is none with that id.
+        MissingClientError: it is confidential and shows no secret.
+        WrongClientSecretError: it shows another than its own.
+    """
+    known = await applications.find_client(platform.db, client.client_id)
+    if known is None:
         raise UnknownClientError("The client_id is unknown.")
-    expected = application.client_secret_sha256
-    if expected is not None and (client.secret is None or not same(sha256_hex(client.secret), expected)):
+    expected = known.client_secret_sha256
+    if expected is not None and client.secret is None:
+        raise MissingClientError("The client_secret is missing.")
+    if expected is not None and not same(sha256_hex(client.secret or ""), expected):
         raise WrongClientSecretError("The client_secret is wrong.")
-    return application
+    return known
 
 
-async def _issue(platform: Platform, lifetimes: TokenLifetimes, user_id: str, application: ClientRow) -> IssuedTokens:
+async def issue(
+    db: Queries,
+    lifetimes: TokenLifetimes,
+    user_id: str,
+    application: ClientRow,
+    *,
+    authorization_id: str | None = None,
+) -> IssuedTokens:
+    """Give a pair of tokens for a user; ``authorization_id`` is that of the code it all began with, if any."""
     issued = IssuedTokens(
         access_token=new_token(),
         refresh_token=new_token(),
@@ -147,7 +167,7 @@ async def _issue(platform: Platform, lifetimes: TokenLifetimes, user_id: str, ap
     )
     now = datetime.now(UTC)
     await access.insert_tokens(
-        platform.db,
+        db,
         NewTokens(
             access_sha256=sha256_hex(issued.access_token),
             access_expires_at=now + timedelta(seconds=lifetimes.access_s),
@@ -155,6 +175,7 @@ async def _issue(platform: Platform, lifetimes: TokenLifetimes, user_id: str, ap
             refresh_expires_at=now + timedelta(seconds=lifetimes.refresh_s),
             user_id=user_id,
             application_id=application.id,
+            authorization_id=authorization_id,
         ),
     )
     return issued

@@ -187,17 +187,20 @@ _TOKEN_REQUEST = _object(
     {
         "client_id": _TEXT,
         "client_secret": _TEXT,
-        "grant_type": {**_TEXT, "enum": ["password", "refresh_token"]},
+        "grant_type": {**_TEXT, "enum": ["password", "refresh_token", "authorization_code"]},
         "username": _TEXT,
         "password": _TEXT,
         "refresh_token": _TEXT,
+        "code": _TEXT,
+        "code_verifier": {**_TEXT, "description": "For a code that was asked for with a PKCE challenge."},
+        "redirect_uri": _TEXT,
     },
     ("client_id", "grant_type"),
 )
 
 OPERATIONS: dict[tuple[str, str], Object] = {
     ("POST", TOKENS): {
-        **_operation("tokens", "Get tokens by password or refresh token", {}, body=_TOKEN_REQUEST),
+        **_operation("tokens", "Get tokens by password, refresh token or authorization code", {}, body=_TOKEN_REQUEST),
         "security": [],
         "responses": _answer(_ref("ExtraHorizonTokens"), "ExtraHorizonTokenError"),
     },

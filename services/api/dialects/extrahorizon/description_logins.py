@@ -1,49 +1,23 @@
 """The OpenAPI text of logging in by OAuth 1.0."""
 
-from typing import Any
-
-Object = dict[str, Any]
+from services.api.dialects.extrahorizon.schema import ID, TEXT, Object, object_of, operation, ref
 
 SIGNED_TOKENS = "/auth/v2/oauth1/tokens"
 
-_MEDIA = "application/json"
-_TEXT: Object = {"type": "string"}
-_MOMENT: Object = {"type": "string", "format": "date-time"}
-_ID: Object = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
-
-
-def _object(properties: Object, required: tuple[str, ...] | None = None) -> Object:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties if required is None else required),
-    }
-
-
-def _ref(name: str) -> Object:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _answers(schema: Object) -> Object:
-    return {
-        "200": {"description": "Done.", "content": {_MEDIA: {"schema": schema}}},
-        "4XX": {"description": "Refused.", "content": {_MEDIA: {"schema": _ref("ExtraHorizonError")}}},
-    }
-
-
-_SIGNED_TOKEN: Object = {
-    "id": _ID,
-    "userId": _ID,
-    "applicationId": _ID,
-    "token": _TEXT,
-    "lastUsedTimestamp": _MOMENT,
-    "creationTimestamp": _MOMENT,
-    "updateTimestamp": _MOMENT,
+MOMENT: Object = {"type": "string", "format": "date-time"}
+SIGNED_TOKEN: Object = {
+    "id": ID,
+    "userId": ID,
+    "applicationId": ID,
+    "token": TEXT,
+    "lastUsedTimestamp": MOMENT,
+    "creationTimestamp": MOMENT,
+    "updateTimestamp": MOMENT,
 }
 
 LOGIN_SCHEMAS: Object = {
-    "ExtraHorizonIssuedSignedToken": _object(
-        {**_SIGNED_TOKEN, "tokenSecret": {**_TEXT, "description": "Shown here and never again."}}
+    "ExtraHorizonIssuedSignedToken": object_of(
+        {**SIGNED_TOKEN, "tokenSecret": {**TEXT, "description": "Shown here and never again."}}
     ),
 }
 
@@ -58,14 +32,13 @@ LOGIN_SECURITY: Object = {
 
 LOGIN_OPERATIONS: dict[tuple[str, str], Object] = {
     ("POST", SIGNED_TOKENS): {
-        "operationId": "extrahorizon-signed-token",
-        "summary": "Get an OAuth 1.0 token by password",
-        "description": "The request is signed by the application alone: no `oauth_token`, and an empty token secret.",
+        **operation(
+            "signed-token",
+            "Get an OAuth 1.0 token by password",
+            ref("ExtraHorizonIssuedSignedToken"),
+            body=object_of({"email": TEXT, "password": TEXT}),
+            more="The request is signed by the application alone: no `oauth_token`, and an empty token secret.",
+        ),
         "security": [{"ExtraHorizonSignature": []}],
-        "requestBody": {
-            "required": True,
-            "content": {_MEDIA: {"schema": _object({"email": _TEXT, "password": _TEXT})}},
-        },
-        "responses": _answers(_ref("ExtraHorizonIssuedSignedToken")),
     },
 }

@@ -2,8 +2,8 @@
 The routes of the Extra Horizon dialect: which path is answered by which handler.
 
 Handlers stand beside the noun they serve (``functions.py``, ``api_functions.py``, ``api_requests.py``,
-``tasks.py``, ``schedules.py``, ``oauth.py``, ``oauth1.py``, ``users.py``, ``roles.py``); this is the table that
-binds them to one platform.
+``tasks.py``, ``schedules.py``, ``oauth.py``, ``oauth1.py``, ``applications.py``, ``authorizations.py``, ``users.py``,
+``roles.py``); this is the table that binds them to one platform.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +16,8 @@ from services.api.dialects.dialect import Json, Route
 from services.api.dialects.extrahorizon import (
     api_functions,
     api_requests,
+    applications,
+    authorizations,
     errors,
     functions,
     oauth,
@@ -36,6 +38,7 @@ from services.api.dialects.extrahorizon.description import (
     SECURITY,
     TOKENS,
 )
+from services.api.dialects.extrahorizon.description_applications import APPLICATION_SCHEMAS
 from services.api.dialects.extrahorizon.description_logins import LOGIN_SCHEMAS, LOGIN_SECURITY
 from services.api.dialects.extrahorizon.description_tasks import TASK_SCHEMAS
 from services.api.dialects.extrahorizon.description_users import USER_SCHEMAS
@@ -45,7 +48,7 @@ from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
 
-_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS, **USER_SCHEMAS, **TASK_SCHEMAS}
+_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS, **APPLICATION_SCHEMAS, **USER_SCHEMAS, **TASK_SCHEMAS}
 _SECURITY: Json = {**SECURITY, **LOGIN_SECURITY}
 _HEALTH = ("/tasks/v1/health", "/auth/v2/health", "/users/v1/health")
 
@@ -92,6 +95,8 @@ class ExtraHorizonDialect:
         health = (Route(methods=("GET",), path=path, handler=_show_health) for path in _HEALTH)
         nouns = (
             *oauth1.routes(self._platform, self._desk),
+            *applications.routes(self._platform),
+            *authorizations.routes(self._platform),
             *users.routes(self._platform),
             *roles.routes(self._platform),
             *tasks.routes(self._platform),

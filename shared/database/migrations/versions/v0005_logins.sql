@@ -126,3 +126,7 @@ CREATE INDEX refresh_tokens_user ON refresh_tokens (user_id, id DESC);
 CREATE INDEX access_tokens_application ON access_tokens (application_id);
 
 CREATE INDEX refresh_tokens_application ON refresh_tokens (application_id);
+
+CREATE INDEX access_tokens_authorization ON access_tokens (authorization_id) WHERE authorization_id IS NOT NULL;
+
+CREATE INDEX refresh_tokens_authorization ON refresh_tokens (authorization_id) WHERE authorization_id IS NOT NULL;
