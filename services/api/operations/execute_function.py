@@ -11,7 +11,12 @@ from dataclasses import dataclass, replace
 from services.api.access.permissions import authorize
 from services.api.operations.invoke import called, require_enabled, require_time_limit
 from services.api.platform import Platform
-from shared.domain.errors import InterruptedExecutionError, PayloadTooLargeError, PlatformError
+from shared.domain.errors import (
+    DeadlineExceededError,
+    InterruptedExecutionError,
+    PayloadTooLargeError,
+    PlatformError,
+)
 from shared.domain.execution import ExecutionKind
 from shared.domain.function import Function
 from shared.domain.identity import Action, Identity
@@ -47,6 +52,7 @@ async def execute_function(
 
     Raises:
         PlatformError: it was refused or could not be run; the field ``task_id`` names the task, if there is one.
+        UnavailableError: also when it has run and its end could not be written; the task then counts as lost.
     """
     authorize(identity, Action.EXECUTE_FUNCTION, function)
     require_enabled(function)
@@ -80,7 +86,9 @@ async def _replied(platform: Platform, function: Function, task: Task, run_s: fl
     try:
         return await called(platform, command)
     except PlatformError as error:
-        failure = Failure(kind="refused", name=error.code, message=error.message)
+        # No answer in time: it may have run, and nobody knows what came of it.
+        kind = "interrupted" if isinstance(error, DeadlineExceededError) else "refused"
+        failure = Failure(kind=kind, name=error.code, message=error.message)
         await platform.direct.end(task, InvocationReply(record_id=task.run_id, failure=failure))
         error.fields = {**error.fields, "task_id": task.id}
         raise

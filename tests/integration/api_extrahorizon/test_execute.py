@@ -2,11 +2,18 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import StartFailedError, ThrottledError, UnavailableError
+from shared.domain.errors import (
+    DeadlineExceededError,
+    PlatformError,
+    StartFailedError,
+    ThrottledError,
+    UnavailableError,
+)
 from shared.domain.outcome import LogLine, Raised, TimedOut
 from tests.integration.api_extrahorizon.conftest import Horizon
 from tests.integration.api_extrahorizon.script import FailsError, RefusesError
@@ -96,28 +103,26 @@ async def test_34_what_the_function_did_wrong_is_told_with_its_task(
     assert task["error"] == {"type": "runtime", **error}
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "code"),
-    [
-        (StartFailedError("no sandbox"), 400, 1405),
-        (ThrottledError("too many calls of this function at once"), 400, 1403),
-        (UnavailableError("no invoker"), 503, 4),
-    ],
-)
-async def test_34_a_run_that_could_not_be_started_is_told_with_its_task(
-    horizon: Horizon, error: Any, status: int, code: int
-) -> None:
+async def test_34_a_run_that_could_not_be_started_or_was_lost_is_told_with_its_task(horizon: Horizon) -> None:
     await horizon.create()
+    lost = ("runtime", "zombieTaskCleaned")
+    for error, status, code, told in (
+        (StartFailedError("no sandbox"), 400, 1405, ("invocation", "LAMBDA_INVOCATION_EXCEPTION")),
+        (ThrottledError("too many"), 400, 1403, ("invocation", "CONCURRENT_API_FUNCTION_LIMIT_EXCEPTION")),
+        (UnavailableError("no invoker"), 503, 4, ("invocation", "SERVICE_UNREACHABLE_EXCEPTION")),
+        (DeadlineExceededError("no answer"), 400, 1405, lost),
+    ):
+        horizon.script.handler = partial(refuse, error)
+        answer = await horizon.admin.post(path_of("greeter"))
 
-    def refuse(_event: dict[str, Any]) -> None:
-        raise RefusesError(error)
+        assert refusal(answer) == (status, code)
+        task = (await tasks_of(horizon))[0]
+        assert (task["id"], task["status"]) == (answer.json()["taskId"], "failed")
+        assert (task["error"]["type"], task["error"]["name"]) == told
 
-    horizon.script.handler = refuse
-    answer = await horizon.admin.post(path_of("greeter"))
 
-    assert refusal(answer) == (status, code)
-    (task,) = await tasks_of(horizon)
-    assert (task["id"], task["status"], task["error"]["type"]) == (answer.json()["taskId"], "failed", "invocation")
+def refuse(error: PlatformError, _event: dict[str, Any]) -> None:
+    raise RefusesError(error)
 
 
 async def test_what_is_refused_before_it_begins_leaves_no_task(horizon: Horizon) -> None:

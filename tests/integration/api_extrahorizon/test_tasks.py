@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from shared.database import logs, task_queue, tasks
 from shared.database.tasks import TaskSettlement
 from shared.domain.ids import is_record_id, new_record_id
@@ -14,6 +17,28 @@ from tests.support.eventually import eventually
 
 TASKS = "/tasks/v1/"
 HOLDER = "invoker-1"
+UNKNOWN = "ffffffffffffffffffffffff"
+NAMES = ("eq", "ne", "in", "out", "like", "gt", "and", "or", "contains", "excludes", "sort", "limit", "select", "x")
+FIELDS = ("id", "tags", "data", "data.x", "data.0.1", "data..", "priority", "startTimestamp", "error.name", "error")
+VALUES = (
+    "1",
+    "5e999",
+    "null",
+    "true",
+    "date:2024-01-01",
+    "number:x",
+    "%2500",
+    "%25",
+    "2024-01-01",
+    "(a,b)",
+    "re:x",
+    "",
+)
+QUERIES = st.lists(
+    st.sampled_from(["(", ")", ",", "&", "|", "=", "!=", "=ge=", *NAMES, *FIELDS, *VALUES]), max_size=12
+).map("".join) | st.builds(
+    "{}({},{})".format, st.sampled_from(NAMES), st.sampled_from(FIELDS), st.sampled_from([*VALUES, *FIELDS, "eq(x,1)"])
+)
 
 
 async def made(horizon: Horizon, **fields: Any) -> dict[str, Any]:
@@ -132,6 +157,17 @@ async def test_28_tasks_are_found_by_rql(horizon: Horizon) -> None:
     }
     for broken in ("eq(nonsense,1)", "limit(x)", "eq(data..x,1)"):
         assert refusal(await horizon.admin.get(f"/tasks/v1/?{broken}")) == (400, 19)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(query=QUERIES)
+async def test_whatever_is_asked_is_answered_or_refused(horizon: Horizon, query: str) -> None:
+    for path in ("/tasks/v1", "/tasks/v1/schedules", f"/tasks/v1/{UNKNOWN}/logs"):
+        head = f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        answer = await horizon.raw(f"{head}Authorization: {horizon.admin.headers['Authorization']}\r\n\r\n".encode())
+        status = answer.split(b" ", 2)[1]
+        assert status in {b"200", b"400", b"404"}, answer
+        assert status != b"400" or b'"code":19' in answer, answer
 
 
 async def test_30_a_task_is_called_off_before_it_begins_and_never_after(horizon: Horizon) -> None:
