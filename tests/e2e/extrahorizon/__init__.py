@@ -90,11 +90,15 @@ Where each acceptance check of contracts/extrahorizon.md section 13 is tested: `
 31  retries.test.js::a failing task is tried three times more, after 2, 5 and 10 seconds
 31  retries.test.js::another error, and a policy that is off, are no reason to try again
 32  tasks.test.js::a priority is the one of the task, else of the function, else 0
+32  e2e/extrahorizon/test_order.py::test_tasks_that_wait_run_by_priority_then_by_the_time_they_were_due
 32  integration/database/test_task_queue.py::test_a_higher_priority_goes_first_and_then_what_was_due_earlier
 33  retries.test.js::a schedule makes a task each interval until it is removed
 34  execute.test.js::executing gives the finished task with its result
 34  execute.test.js::executing needs no data and no body
 34  execute.test.js::what the function throws is told with its task, which has failed
+34  execute.test.js::a result may be any JSON, and nothing is null
+34  e2e/extrahorizon/test_order.py::test_one_direct_execution_too_many_is_refused_at_once
+35  execute.test.js::the mode of a function says who may execute it
 35  modes.test.js::a public function is called by anybody
 35  modes.test.js::a function for all users is called by whoever is logged in
 35  modes.test.js::any other function wants the permission and says which one
