@@ -1,5 +1,5 @@
 """
-The command line: ``./tidemill up``, ``doctor``, ``user``, ``role``, ``account``, ``keys``, ``signing-key``.
+The command line: ``./tidemill up``, ``doctor``, ``user``, ``role``, ``application``, ``account``, ``keys``, and so on.
 
 ``up`` runs all four services in one process; ``python -m services.<name>`` runs one of them on its own.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from services import all_in_one, doctor, keys, new_accounts, new_signing_key, roles, users
+from services import all_in_one, applications, doctor, keys, new_accounts, new_signing_key, roles, users
 from services.credentials import first_credentials
 from services.invoker.pool.description import EngineDescription
 from services.run import with_settings
@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", doctor.main, "say what this machine can give functions, what is missing, and the fix"),
         ("user", users.main, "manage users of the Extra Horizon dialect"),
         ("role", roles.main, "manage roles: named sets of permissions that users have"),
+        ("application", applications.main, "manage the OAuth applications that users log in through"),
         ("account", new_accounts.main, "add an account and its first API key"),
         ("keys", keys.main, "list, add and rotate the master keys that secrets are sealed under"),
         ("signing-key", new_signing_key.main, "replace the key that receipts and attestations are signed with"),
@@ -131,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
             users.add_arguments(command)
         if name == "role":
             roles.add_arguments(command)
+        if name == "application":
+            applications.add_arguments(command)
         if name == "account":
             new_accounts.add_arguments(command)
         if name == "keys":

@@ -21,10 +21,11 @@ _REFUSED = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The platform's own account in an open database."""
+    """The platform's own account in an open database, and its default environment."""
 
     db: Database
     id: str
+    environment_id: str
 
 
 def find_database(settings: Settings) -> str:
@@ -62,7 +63,8 @@ def run_on_account(settings: Settings, work: Callable[[Account], Awaitable[None]
     async def run() -> None:
         db = await Database.connect(dsn, max_size=1)
         try:
-            await work(Account(db=db, id=(await accounts.default_environment(db)).account_id))
+            environment = await accounts.default_environment(db)
+            await work(Account(db=db, id=environment.account_id, environment_id=environment.id))
         finally:
             await db.close()
 

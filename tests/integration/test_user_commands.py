@@ -1,70 +1,16 @@
 """``./tidemill user`` and ``role``: what an operator does about users, on a database with the first account in it."""
 
-import asyncio
-import io
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import pytest
 
 from services.__main__ import _parser
 from shared.crypto.passwords import verify_password
-from shared.database import access, accounts
-from shared.database.access import NewTokens, UserRow
-from shared.database.accounts import FirstAccount
-from shared.database.pool import Database
+from shared.database import access
+from shared.database.access import NewTokens
 from shared.domain.ids import is_record_id
-from shared.process.settings import load_settings
 from tests.integration.database.world import ADMIN
-
-PASSWORD = "a long password"
-
-T = TypeVar("T")
-
-
-class Operator:
-    """Somebody at a shell: ``run`` gives what a command printed, ``refused`` what it said instead."""
-
-    def __init__(self, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.url = url
-        self._capsys = capsys
-        self._monkeypatch = monkeypatch
-        self.first: FirstAccount = self.ask(lambda db: accounts.ensure_first_account(db, ADMIN))
-
-    def ask(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        """Do something with the database."""
-
-        async def run() -> T:
-            db = await Database.connect(self.url, max_size=1)
-            try:
-                return await work(db)
-            finally:
-                await db.close()
-
-        return asyncio.run(run())
-
-    def run(self, *words: str, typed: str = PASSWORD) -> list[str]:
-        assert self._exit_code(words, typed) == 0
-        return self._capsys.readouterr().out.splitlines()
-
-    def refused(self, *words: str, typed: str = PASSWORD) -> str:
-        assert self._exit_code(words, typed) != 0
-        said = self._capsys.readouterr()
-        assert said.out == ""
-        return said.err.strip()
-
-    def user(self, email: str) -> UserRow:
-        found = self.ask(lambda db: access.find_user_by_email(db, email))
-        assert found is not None
-        return found
-
-    def _exit_code(self, words: tuple[str, ...], typed: str) -> int:
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
-        arguments = _parser().parse_args(words)
-        code: int = arguments.run(load_settings({"TIDEMILL_DATABASE_URL": self.url}), arguments)
-        return code
+from tests.integration.shell import Operator
 
 
 @pytest.fixture
@@ -170,6 +116,6 @@ def test_what_cannot_be_done_is_said_in_words_and_changes_nothing(operator: Oper
 
 def test_the_data_directory_may_stand_before_and_behind_the_verb() -> None:
     for words in (["--data-dir", "/d", "list"], ["list", "--data-dir", "/d"]):
-        assert _parser().parse_args(["user", *words]).data_dir == "/d"
-        assert _parser().parse_args(["role", *words]).data_dir == "/d"
+        for command in ("user", "role", "application"):
+            assert _parser().parse_args([command, *words]).data_dir == "/d"
     assert _parser().parse_args(["user", "list"]).data_dir is None
