@@ -144,6 +144,24 @@ _OAUTH_ERRORS = {
 }
 _TOO_MANY = 429
 
+OTHER_SERVICES = (
+    "/configurations/v2",
+    "/data/v1",
+    "/dispatchers/v1",
+    "/events/v1",
+    "/files/v1",
+    "/localizations/v1",
+    "/logs/v1",
+    "/mail/v1",
+    "/notifications/v1",
+    "/notifications/v2",
+    "/payments/v1",
+    "/profiles/v1",
+    "/templates/v1",
+    "/templates/v2",
+)
+"""Where clients look for services of Extra Horizon that there are none of here: they have an error for that."""
+
 _PLACES: tuple[tuple[re.Pattern[str], Mapping[str, Rendering]], ...] = (
     (re.compile(API_PATH), {"request.too_large": _INVOCATION}),
     (
@@ -157,6 +175,10 @@ _PLACES: tuple[tuple[re.Pattern[str], Mapping[str, Rendering]], ...] = (
         },
     ),
     (re.compile(r"/tasks/v1/[0-9a-f]{24}/logs/?$"), {"logs.none": Rendering(400, 1408, "NO_TASK_LOGS_FOUND")}),
+    (
+        re.compile(rf"(?:{'|'.join(OTHER_SERVICES)})(?:/|$)"),
+        {"route.not_found": Rendering(404, 903, "SERVICE_NOT_FOUND_EXCEPTION")},
+    ),
 )
 """Where an error is said in other words than elsewhere, by path."""
 

@@ -58,7 +58,7 @@ class ExtraHorizonDialect:
 
     name = "extrahorizon"
     title = "Extra Horizon task service: functions as HTTP APIs and as tasks, their records and logs"
-    prefixes: tuple[str, ...] = ("/tasks/v1", "/auth/v2", "/users/v1")
+    prefixes: tuple[str, ...] = ("/tasks/v1", "/auth/v2", "/users/v1", *errors.OTHER_SERVICES)
     schemas: Json = _SCHEMAS
     security_schemes: Json = _SECURITY
 
