@@ -57,7 +57,8 @@ async def insert_finished(db: Queries, events: Sequence[ApiRequestFinished]) -> 
                 (id, environment_id, function_id, function_name, method, path, user_id, application_id, timestamp,
                  status_code, duration_s, error_type, failure, timings, log_lines, dropped_log_lines)
             SELECT id, environment_id, function_id, function_name, method, path, user_id, application_id,
-                   to_timestamp(started_at_ms / 1000.0), status_code, duration_ms / 1000.0, error_type,
+                   to_timestamp(started_at_ms / 1000.0), status_code,
+                   round(duration_ms::numeric / 1000, 6), error_type,
                    failure::jsonb, timings::jsonb, log_lines, dropped_log_lines
             FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                         $8::text[], $9::bigint[], $10::integer[], $11::double precision[], $12::text[],

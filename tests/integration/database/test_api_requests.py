@@ -83,6 +83,16 @@ async def test_a_call_that_comes_again_changes_nothing(db: Database, world: Worl
     assert kept.status_code == 200
 
 
+async def test_a_duration_is_kept_in_microseconds_so_that_the_one_shown_is_found(db: Database, world: World) -> None:
+    event = world.api_request(duration_ms=5.952115000000001)
+    await api_requests.insert_finished(db, [event])
+
+    assert await matching(db, world, Comparison("duration", Operator.EQ, 0.005952)) == [event.request_id]
+    kept = await api_requests.find_api_request(db, world.environment_id, event.request_id)
+    assert kept is not None
+    assert repr(kept.duration_s) == "0.005952"
+
+
 async def test_a_call_is_found_in_its_environment_only(db: Database, world: World) -> None:
     event = world.api_request()
     await api_requests.insert_finished(db, [event])

@@ -87,7 +87,7 @@ def api_request(request: ApiRequest) -> View:
         "path": request.path,
         "timestamp": iso(request.timestamp),
         "statusCode": request.status_code,
-        "duration": round(request.duration_s, 6),
+        "duration": request.duration_s,
     }
     if request.user_id is not None:
         view["userId"] = request.user_id
