@@ -48,7 +48,7 @@ async def execute_function(
     Run a function as a task and wait for its end; what the function did wrong is the task's ``failure``.
 
     ``identity`` is None for a caller with no token; ``data`` is JSON text. Checked in this order: permission, enabled,
-    time limit, size, how many run already.
+    time limit, how many run already, size.
 
     Raises:
         PlatformError: it was refused or could not be run; the field ``task_id`` names the task, if there is one.
@@ -58,10 +58,10 @@ async def execute_function(
     require_enabled(function)
     require_time_limit(platform, function)
     limits = platform.limits
-    if data is not None and len(data) > limits.event_bytes - _AROUND_DATA_BYTES:
-        raise PayloadTooLargeError(f"the event is over {limits.event_bytes} bytes", limit=limits.event_bytes)
     run_s = function.version.spec.timeout_s + limits.api_call_grace_s
     with platform.direct.place():
+        if data is not None and len(data) > limits.event_bytes - _AROUND_DATA_BYTES:
+            raise PayloadTooLargeError(f"the event is over {limits.event_bytes} bytes", limit=limits.event_bytes)
         began = await platform.direct.begin(function.environment_id, function.name, data, identity, run_s=run_s)
         # What the function gets is what the caller sent, not how the database would write it.
         task = replace(began, data=data)
