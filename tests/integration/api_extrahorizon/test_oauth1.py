@@ -200,7 +200,9 @@ async def test_who_guesses_passwords_has_to_wait(signing: Horizon) -> None:
     answers = [await log_in(signing, password="wrong") for _ in range(11)]
 
     assert [answer.json()["code"] for answer in answers] == [106] * 10 + [212]
-    assert (await log_in(signing)).json()["code"] == 212
+    frozen = await log_in(signing)
+    assert (frozen.status_code, frozen.json()["name"]) == (401, "LOGIN_FREEZE_EXCEPTION")
+    assert 1 <= int(frozen.headers["Retry-After"]) <= 60
 
 
 @pytest.mark.parametrize(

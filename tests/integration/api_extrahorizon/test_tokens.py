@@ -87,7 +87,7 @@ async def test_after_ten_wrong_passwords_a_user_is_not_tried_from_there_for_a_wh
 
     frozen = await ask(horizon, LOGIN)
 
-    assert oauth_error(frozen) == (429, "invalid_grant", 212)
+    assert oauth_error(frozen) == (400, "invalid_grant", 212)
     assert frozen.json()["exh_error"]["name"] == "LOGIN_FREEZE_EXCEPTION"
     assert 1 <= int(frozen.headers["Retry-After"]) <= 60
     other = await ask(horizon, {**LOGIN, "username": "nobody@example.com"})

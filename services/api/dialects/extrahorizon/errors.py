@@ -102,7 +102,7 @@ _BY_CODE = {
     "logs.none": Rendering(400, 1413, "NO_API_REQUEST_LOGS_FOUND"),
     "invocation.throttled": _THROTTLED,
     "access.rate_limited": Rendering(429, 429, "TOO_MANY_REQUESTS_EXCEPTION"),  # no number is published
-    "access.too_many_failed_logins": Rendering(429, 212, "LOGIN_FREEZE_EXCEPTION"),
+    "access.too_many_failed_logins": Rendering(401, 212, "LOGIN_FREEZE_EXCEPTION"),
     "platform.unavailable": _UNREACHABLE,
     "invocation.start_failed": _INVOCATION,
     "invocation.deadline": _INVOCATION,
@@ -215,7 +215,7 @@ def error_response(error: PlatformError, path: str) -> web.Response:
         response = _oauth_error(error, rendering)
     else:
         response = _answer(rendering.status, _envelope(rendering, error.message, error.fields.get("task_id")))
-    if error.kind is Kind.UNAVAILABLE or response.status == _TOO_MANY:
+    if error.kind is Kind.UNAVAILABLE or response.status == _TOO_MANY or "reset_in_seconds" in error.fields:
         response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
     return response
 
@@ -243,8 +243,8 @@ def _oauth_error(error: PlatformError, rendering: Rendering) -> web.Response:
     kind = _OAUTH_ERRORS.get(rendering.number)
     if kind is None:
         return _answer(rendering.status, _envelope(rendering, error.message))
-    # A wrong password is a 401 elsewhere; OAuth2 wants every bad grant to be a 400. One we did not look at is none.
-    status = 400 if kind == "invalid_grant" and rendering.status != _TOO_MANY else rendering.status
+    # A wrong password is a 401 elsewhere; OAuth2 wants every bad grant to be a 400.
+    status = 400 if kind == "invalid_grant" else rendering.status
     return _oauth_answer(status, kind, rendering, error.message)
 
 

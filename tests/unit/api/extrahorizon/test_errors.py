@@ -29,7 +29,7 @@ PUBLISHED = {
     "access.forbidden": (401, 10),
     "access.unauthenticated": (401, 104),
     "access.wrong_password": (401, 106),
-    "access.too_many_failed_logins": (429, 212),
+    "access.too_many_failed_logins": (401, 212),
     login_errors.UnsignedRequestError.code: (401, 101),
     login_errors.UnknownApplicationError.code: (400, 103),
     login_errors.UnknownConsumerError.code: (401, 107),
