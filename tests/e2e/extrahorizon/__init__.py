@@ -91,6 +91,7 @@ Where each acceptance check of contracts/extrahorizon.md section 13 is tested: `
 31  retries.test.js::another error, and a policy that is off, are no reason to try again
 32  tasks.test.js::a priority is the one of the task, else of the function, else 0
 32  e2e/extrahorizon/test_order.py::test_tasks_that_wait_run_by_priority_then_by_the_time_they_were_due
+32  e2e/extrahorizon/test_order.py::test_tasks_that_wait_run_by_priority_then_by_the_time_they_were_due
 32  integration/database/test_task_queue.py::test_a_higher_priority_goes_first_and_then_what_was_due_earlier
 33  retries.test.js::a schedule makes a task each interval until it is removed
 34  execute.test.js::executing gives the finished task with its result
