@@ -109,16 +109,6 @@ class UserRow:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleRow:
-    """A role with its permissions."""
-
-    id: str
-    name: str
-    description: str
-    permissions: tuple[str, ...]
-
-
 async def find_api_key(db: Queries, sha256: str) -> KeyRow | None:
     """Return a key, also an expired or a revoked one."""
     row = await db.fetchrow(
@@ -280,15 +270,3 @@ async def grant_role(db: Queries, user_id: str, role_id: str) -> None:
     await db.execute(
         "INSERT INTO user_roles (user_id, role_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", user_id, role_id
     )
-
-
-async def roles_of(db: Queries, user_id: str) -> list[RoleRow]:
-    """Return the roles a user has, by name."""
-    rows = await db.fetch(
-        """
-        SELECT r.id, r.name, r.description, r.permissions
-        FROM user_roles ur JOIN roles r ON r.id = ur.role_id WHERE ur.user_id = $1 ORDER BY r.name, r.id
-        """,
-        user_id,
-    )
-    return [RoleRow(**{**row, "permissions": tuple(row["permissions"])}) for row in rows]

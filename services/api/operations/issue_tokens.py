@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.api.access.rate_limit import FailedLogins
 from services.api.platform import Platform
-from shared.crypto.passwords import PasswordDesk
+from shared.crypto.passwords import LONGEST_PASSWORD, PasswordDesk
 from shared.crypto.tokens import new_token, same, sha256_hex
 from shared.database import access, applications
 from shared.database.access import NewTokens, UserRow
@@ -25,8 +25,6 @@ from shared.domain.errors import (
     WrongClientSecretError,
     WrongPasswordError,
 )
-
-_LONGEST_CREDENTIAL = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +101,7 @@ async def check_password(platform: Platform, desk: TokenDesk, account_id: str, l
     if user is not None and user.account_id != account_id:
         user = None
     known_hash = user.password_hash if user is not None else None
-    fits = len(login.password) <= _LONGEST_CREDENTIAL and await desk.passwords.verify(login.password, known_hash)
+    fits = len(login.password) <= LONGEST_PASSWORD and await desk.passwords.verify(login.password, known_hash)
     if user is None or not fits:
         desk.failures.failed(login.address, login.email)
         raise WrongPasswordError("The username or the password is wrong.")

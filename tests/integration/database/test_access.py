@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.database import access, accounts, api_keys, applications
+from shared.database import access, accounts, api_keys, applications, roles
 from shared.database.access import NewKey, NewTokens
 from shared.database.pool import Database
 from shared.domain.errors import NameTakenError, NotFoundError
@@ -40,7 +40,7 @@ async def test_the_first_account_can_do_everything(db: Database, world: World) -
     assert application is not None
     assert (user.id, user.email, user.activation) == (world.first.user_id, "Admin@example.com", True)
     assert user.permissions == tuple(sorted(EXTRA_HORIZON_PERMISSIONS))
-    assert [role.name for role in await access.roles_of(db, user.id)] == ["admin"]
+    assert [role.name for role in (await roles.of_users(db, [user.id]))[user.id]] == ["admin"]
     assert (key.id, key.permissions, key.prefix) == (world.first.key_id, API_KEY_PERMISSIONS, ADMIN.api_key_prefix)
     assert (application.id, application.client_secret_sha256) == (world.first.application_id, None)
     assert {user.account_id, key.account_id, application.account_id} == {world.first.account_id}

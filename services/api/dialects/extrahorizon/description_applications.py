@@ -2,9 +2,10 @@
 
 from services.api.dialects.extrahorizon import application_bodies
 from services.api.dialects.extrahorizon.description import TOKENS
-from services.api.dialects.extrahorizon.description_logins import MOMENT, SIGNED_TOKEN, SIGNED_TOKENS
+from services.api.dialects.extrahorizon.description_logins import SIGNED_TOKEN, SIGNED_TOKENS
 from services.api.dialects.extrahorizon.schema import (
     ID,
+    MOMENT,
     TEXT,
     Object,
     list_of,

@@ -1,10 +1,9 @@
 """The OpenAPI text of logging in by OAuth 1.0."""
 
-from services.api.dialects.extrahorizon.schema import ID, TEXT, Object, object_of, operation, ref
+from services.api.dialects.extrahorizon.schema import ID, MOMENT, TEXT, Object, object_of, operation, ref
 
 SIGNED_TOKENS = "/auth/v2/oauth1/tokens"
 
-MOMENT: Object = {"type": "string", "format": "date-time"}
 SIGNED_TOKEN: Object = {
     "id": ID,
     "userId": ID,

@@ -5,6 +5,7 @@ from typing import Any
 from services.api.dialects.extrahorizon import bodies, rql_query, task_bodies
 from services.api.dialects.extrahorizon.schema import (
     ID,
+    MOMENT,
     TEXT,
     USERS_OWN,
     WHOLE,
@@ -25,7 +26,6 @@ EXECUTE = TASKS + "/functions/{name}/execute"
 SCHEDULES = TASKS + "/schedules"
 SCHEDULE = SCHEDULES + "/{id}"
 
-_MOMENT: Object = {**TEXT, "format": "date-time"}
 _ANYTHING: Object = {"description": "Any JSON."}
 _TAGS: Object = {**list_of({**TEXT, "maxLength": task_bodies.LONGEST_TAG}), "maxItems": task_bodies.MOST_TAGS}
 _PLANNED: Object = {
@@ -41,9 +41,9 @@ _PLANNED: Object = {
         "maximum": bodies.SAFE_INTEGER,
         "description": "Of tasks that wait, the highest goes first; the function's `defaultPriority` if none is given.",
     },
-    "startTimestamp": {**_MOMENT, "description": "Now if none is given."},
+    "startTimestamp": {**MOMENT, "description": "Now if none is given."},
 }
-_MOMENTS: Object = {"creationTimestamp": _MOMENT, "updateTimestamp": _MOMENT}
+_MOMENTS: Object = {"creationTimestamp": MOMENT, "updateTimestamp": MOMENT}
 _TASK: Object = {
     "id": ID,
     "functionName": TEXT,
@@ -51,8 +51,8 @@ _TASK: Object = {
     "data": _ANYTHING,
     "tags": list_of(TEXT),
     "priority": WHOLE,
-    "startTimestamp": _MOMENT,
-    "statusChangedTimestamp": _MOMENT,
+    "startTimestamp": MOMENT,
+    "statusChangedTimestamp": MOMENT,
     **_MOMENTS,
     "createdByUserId": ID,
     "createdByApplicationId": ID,
@@ -83,8 +83,8 @@ TASK_SCHEMAS: Object = {
             "functionName": TEXT,
             "data": {"type": "object"},
             "priority": WHOLE,
-            "startTimestamp": _MOMENT,
-            "nextTimestamp": _MOMENT,
+            "startTimestamp": MOMENT,
+            "nextTimestamp": MOMENT,
             **_MOMENTS,
         },
         ("id", "interval", "functionName", "priority", "startTimestamp", "nextTimestamp", *_MOMENTS),

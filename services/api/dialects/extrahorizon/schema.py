@@ -6,11 +6,10 @@ Object = dict[str, Any]
 
 TEXT: Object = {"type": "string"}
 WHOLE: Object = {"type": "integer"}
+MOMENT: Object = {"type": "string", "format": "date-time"}
 ID: Object = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
 USERS_OWN: list[dict[str, list[str]]] = [{"ExtraHorizonToken": []}, {"ExtraHorizonSignature": []}]
 """How a user is known by a request: by a token, or by a signature."""
-
-_MEDIA = "application/json"
 
 
 def ref(name: str) -> Object:
@@ -38,19 +37,29 @@ def page_of(items: str) -> Object:
     return object_of({"page": numbers, "data": list_of(ref(items))})
 
 
+def answers(schema: Object, error: str = "ExtraHorizonError") -> Object:
+    """Return what an operation answers: this, or the error of that schema."""
+    return {
+        "200": {"description": "Done.", "content": content(schema)},
+        "4XX": {"description": "Refused.", "content": content(ref(error))},
+    }
+
+
+def content(schema: Object) -> Object:
+    """Return a body of JSON."""
+    return {"application/json": {"schema": schema}}
+
+
 def operation(operation_id: str, summary: str, answer: Object, *, body: Object | None = None, more: str = "") -> Object:
     """Return an operation for users; ``more`` is told below the summary."""
     described: Object = {
         "operationId": f"extrahorizon-{operation_id}",
         "summary": summary,
         "security": USERS_OWN,
-        "responses": {
-            "200": {"description": "Done.", "content": {_MEDIA: {"schema": answer}}},
-            "4XX": {"description": "Refused.", "content": {_MEDIA: {"schema": ref("ExtraHorizonError")}}},
-        },
+        "responses": answers(answer),
     }
     if body is not None:
-        described["requestBody"] = {"required": True, "content": {_MEDIA: {"schema": body}}}
+        described["requestBody"] = {"required": True, "content": content(body)}
     if more:
         described["description"] = more
     return described
