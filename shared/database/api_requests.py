@@ -13,6 +13,7 @@ from shared.database.query import And, Comparison, Condition, ListQuery, Operato
 from shared.database.query_sql import Column, Kind, Table
 from shared.database.records import failure_from
 from shared.database.text import json_text, storable, storable_or_none
+from shared.domain.errors import InterruptedExecutionError
 from shared.domain.execution import ApiRequest
 from shared.domain.ids import is_record_id
 from shared.domain.outcome import Failure
@@ -38,14 +39,18 @@ API_REQUESTS = Table(
         "statusCode": Column("status_code", Kind.NUMBER),
         "duration": Column("duration_s", Kind.NUMBER),
         "error.type": Column("error_type"),
-        "error.name": Column("(failure->>'name')"),
+        # A run that was cut off is shown under the name of our error for it.
+        "error.name": Column(
+            f"(CASE failure->>'kind' WHEN 'interrupted' THEN '{InterruptedExecutionError.code}'"
+            " ELSE failure->>'name' END)"
+        ),
         "error.message": Column("(failure->>'message')"),
     },
     newest=("timestamp DESC",),
 )
 """The fields of contracts/extrahorizon.md section 6."""
 
-_ERROR_TYPES = {"refused": "invocation", "invalid_response": "response"}
+_ERROR_TYPES = {"refused": "invocation", "interrupted": "invocation", "invalid_response": "response"}
 
 
 async def insert_finished(db: Queries, events: Sequence[ApiRequestFinished]) -> int:
