@@ -13,6 +13,7 @@ escapes two characters more, so it may also be signed with these left alone. Whe
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
@@ -74,21 +75,19 @@ class SignedRequest:
         """Tell whether these secrets make the signature the request carries."""
         key = f"{utils.escape(consumer_secret)}&{utils.escape(token_secret)}".encode()
         signed = signature.normalize_parameters(self._signed())
-        fits = False
         for uri in self._uris():
             base = signature.signature_base_string(self.method, uri, signed)
             made = base64.b64encode(hmac.digest(key, base.encode(), hashlib.sha1)).decode()
-            fits |= same(made, self.parameters["oauth_signature"])
-        return fits
+            if same(made, self.parameters["oauth_signature"]):
+                return True
+        return False
 
     def _uris(self) -> Iterator[str]:
         unescaped = self.path
         for escaped, plain in _LEFT_ALONE.items():
             unescaped = unescaped.replace(escaped, plain)
         for scheme in ("http", "https"):
-            # The library would lose a path's last semicolon: it is given the host alone.
-            origin = signature.base_string_uri(f"{scheme}://{self.host}/").removesuffix("/")
-            yield from (origin + path for path in dict.fromkeys((self.path, unescaped)))
+            yield from (_origin(scheme, self.host) + path for path in dict.fromkeys((self.path, unescaped)))
 
     def _signed(self) -> list[tuple[str, str]]:
         given = [(name, value) for name, value in self.parameters.items() if name != "oauth_signature"]
@@ -121,7 +120,7 @@ def read_signed_request(method: str, host: str, target: str, authorization: str)
     path, _, query = target.partition("?")
     signed = SignedRequest(method=method, host=host, path=path, query=query, parameters=parameters)
     try:
-        signature.base_string_uri(f"http://{host}/")
+        _origin("http", host)
     except ValueError:
         raise MalformedSignatureError("the Host header names no host") from None
     return signed
@@ -138,6 +137,14 @@ def _check(parameters: Mapping[str, str]) -> None:
     timestamp = parameters["oauth_timestamp"]
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= len(str(_LATEST))):
         raise MalformedSignatureError("oauth_timestamp must be whole seconds since 1970")
+
+
+@functools.lru_cache(maxsize=1024)
+def _origin(scheme: str, host: str) -> str:
+    """Return what a signed URI begins with; raise ``ValueError`` for a host that is none."""
+    # The library would lose a path's last semicolon: it is given the host alone.
+    origin: str = signature.base_string_uri(f"{scheme}://{host}/").removesuffix("/")
+    return origin
 
 
 def _pair(piece: str) -> tuple[str, str]:
