@@ -1,6 +1,7 @@
 """Logging in and calling by OAuth 1.0 (contracts/extrahorizon.md section 2.3, checks 5 and 35)."""
 
 import asyncio
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from services.api.access.oauth1 import WINDOW_S, token_digest
+from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
 from services.credentials import Credentials
 from services.first_consumer import ensure_first_consumer
 from shared.database import oauth1
@@ -19,6 +21,7 @@ from tests.support.oauth1 import OAuth1
 CONSUMER = OAuth1(key="ck", secret="cs")
 LOGIN = {"email": EMAIL, "password": PASSWORD}
 TOKENS = "/auth/v2/oauth1/tokens"
+NOT_LET_IN = {10, 101, 104, 107, 108, 109, 110, 117}
 
 
 def credentials(secret: str = CONSUMER.secret) -> Credentials:
@@ -103,6 +106,23 @@ async def test_5_an_api_function_learns_for_whom_a_request_is_signed(signing: Ho
     headers = signing.script.events[-1]["headers"]
     assert headers["x-exh-requesting-user-id"] == signing.first.user_id
     assert len(headers["x-exh-requesting-application-id"]) == 24
+
+
+async def test_5_every_route_that_takes_a_bearer_token_takes_a_signature_once(signing: Horizon) -> None:
+    auth = await logged_in(signing)
+    asked = 0
+    for route in ExtraHorizonDialect(signing.platform).routes():
+        taken = [way for ways in (route.operation or {}).get("security", ()) for way in ways]
+        if "ExtraHorizonToken" not in taken:
+            continue
+        assert "ExtraHorizonSignature" in taken, route.path
+        path = re.sub(r"\{[^}]+\}", "0" * 24, route.path)
+        for method in route.methods:
+            answer = await signing.anonymous.request("GET" if method == "*" else method, path, auth=auth)
+            assert answer.json().get("code") not in NOT_LET_IN, (method, path, answer.text)
+            asked += 1
+
+    assert asked > 20
 
 
 async def test_5_what_is_wrong_with_a_signature_is_told_by_number(signing: Horizon) -> None:
