@@ -145,7 +145,7 @@ class MasterKeySettings:
         _master_keys,
         absent="`up` makes one in its data directory; services on their own keep no secrets",
         hidden=True,
-        doc="32 random bytes in base64 or hex (`openssl rand -base64 32`), the same for every api and invoker. "
+        doc="32 random bytes in base64 or hex (`openssl rand -base64 32`), the same for `migrate`, apis and invokers. "
         "Older keys may follow after commas: they only open.",
     )
     kms_key_id: str | None = setting(
