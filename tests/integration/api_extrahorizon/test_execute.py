@@ -17,6 +17,7 @@ from shared.domain.errors import (
 from shared.domain.outcome import LogLine, Raised, TimedOut
 from tests.integration.api_extrahorizon.conftest import Horizon
 from tests.integration.api_extrahorizon.script import FailsError, RefusesError
+from tests.support.eventually import eventually
 
 LINE = LogLine(timestamp_ms=1_700_000_000_000, level="info", message="said", text="said")
 
@@ -54,8 +55,13 @@ async def test_34_the_finished_task_comes_back_with_the_result(horizon: Horizon)
     (event,) = horizon.script.events
     began = shown["creationTimestamp"]
     assert event == {**shown, "status": "inProgress", "updateTimestamp": began, "statusChangedTimestamp": began}
-    lines = (await horizon.admin.get(f"/tasks/v1/{shown['id']}/logs")).json()["data"]
-    assert [line["message"] for line in lines] == ["said\n"]
+
+    async def written() -> list[dict[str, Any]]:
+        answer = await horizon.admin.get(f"/tasks/v1/{shown['id']}/logs")
+        lines: list[dict[str, Any]] = answer.json().get("data", [])
+        return lines
+
+    assert [line["message"] for line in await eventually(written)] == ["said\n"]
 
 
 async def test_34_data_may_be_missing(horizon: Horizon) -> None:

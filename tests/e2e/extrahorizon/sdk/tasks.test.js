@@ -132,7 +132,7 @@ test('a task that is due later waits until then', async context => {
   const task = await ended(id, 'complete');
   assert.deepEqual(task.startTimestamp, startTimestamp);
   const late = task.statusChangedTimestamp - startTimestamp;
-  assert.ok(late >= 0 && late < 5000, `${late} ms after it was due`);
+  assert.ok(late >= 0 && late < 8000, `${late} ms after it was due`);
 });
 
 test('a task is called off before it begins and not twice', async context => {
