@@ -301,6 +301,16 @@ async def test_without_the_master_key_a_signature_cannot_be_verified_now(signing
     assert (answer.status_code, answer.json()["code"]) == (503, 4)
 
 
+async def test_a_request_whose_nonce_cannot_be_written_down_is_not_taken(signing: Horizon) -> None:
+    auth = await logged_in(signing)
+    await signing.platform.nonces.close()
+
+    answer = await signing.anonymous.get("/users/v1/me", auth=auth)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, 4)
+    assert "Retry-After" in answer.headers
+
+
 async def test_the_last_use_of_a_token_is_written_down(signing: Horizon) -> None:
     auth = await logged_in(signing)
     await signing.db.execute("UPDATE oauth1_tokens SET last_used_at = '2020-01-01Z'")
