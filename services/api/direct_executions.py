@@ -12,7 +12,7 @@ from shared.database import tasks
 from shared.database.group_commit import GroupCommit
 from shared.database.pool import Database
 from shared.database.tasks import DirectTask, TaskSettlement
-from shared.domain.errors import ThrottledError
+from shared.domain.errors import TooManyExecutionsError
 from shared.domain.identity import Identity
 from shared.domain.ids import new_record_id
 from shared.domain.task import Task
@@ -34,9 +34,9 @@ class DirectExecutions:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold one of the places; raise ``ThrottledError`` at once when there is none."""
+        """Hold one of the places; raise ``TooManyExecutionsError`` at once when there is none."""
         if self._running >= self._most:
-            raise ThrottledError("too many direct executions at once", limit=self._most)
+            raise TooManyExecutionsError("too many direct executions at once", limit=self._most)
         self._running += 1
         try:
             yield

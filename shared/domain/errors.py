@@ -36,6 +36,7 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``TimeLimitTooLongError``      function.time_limit_too_long
 ├── ``NoLogsError``                logs.none
 ├── ``ThrottledError``             invocation.throttled
+│   └── ``TooManyExecutionsError`` execution.throttled        too many direct executions
 ├── ``RateLimitedError``           access.rate_limited        too many requests of a caller
 ├── ``TooManyFailedLoginsError``   access.too_many_failed_logins
 ├── ``UnavailableError``           platform.unavailable       no invoker, queue full, shutting down
@@ -336,6 +337,12 @@ class ThrottledError(PlatformError):
     """Too many runs of this function at once (``limit``)."""
 
     code, kind = "invocation.throttled", Kind.THROTTLED
+
+
+class TooManyExecutionsError(ThrottledError):
+    """Too many direct executions at once (``limit``), of one function or of all."""
+
+    code = "execution.throttled"
 
 
 class RateLimitedError(PlatformError):

@@ -16,6 +16,8 @@ from shared.domain.errors import (
     InterruptedExecutionError,
     PayloadTooLargeError,
     PlatformError,
+    ThrottledError,
+    TooManyExecutionsError,
 )
 from shared.domain.execution import ExecutionKind
 from shared.domain.function import Function
@@ -85,10 +87,21 @@ async def _replied(platform: Platform, function: Function, task: Task, run_s: fl
     )
     try:
         return await called(platform, command)
+    except ThrottledError as error:
+        # Task and caller are told the same: of executions, not of calls.
+        refused = TooManyExecutionsError(error.message, **error.fields)
+        await _fail(platform, task, refused)
+        raise refused from error
     except PlatformError as error:
-        # No answer in time: it may have run, and nobody knows what came of it.
-        kind = "interrupted" if isinstance(error, DeadlineExceededError) else "refused"
-        failure = Failure(kind=kind, name=error.code, message=error.message)
-        await platform.direct.end(task, InvocationReply(record_id=task.run_id, failure=failure))
-        error.fields = {**error.fields, "task_id": task.id}
+        await _fail(platform, task, error)
         raise
+
+
+async def _fail(platform: Platform, task: Task, error: PlatformError) -> None:
+    """End a task that got no reply; the error names it from now on."""
+    assert task.run_id is not None  # a task in progress has one
+    # No answer in time: it may have run, and nobody knows what came of it.
+    kind = "interrupted" if isinstance(error, DeadlineExceededError) else "refused"
+    failure = Failure(kind=kind, name=error.code, message=error.message)
+    await platform.direct.end(task, InvocationReply(record_id=task.run_id, failure=failure))
+    error.fields = {**error.fields, "task_id": task.id}

@@ -114,7 +114,7 @@ async def test_34_a_run_that_could_not_be_started_or_was_lost_is_told_with_its_t
     lost = ("runtime", "zombieTaskCleaned")
     for error, status, code, told in (
         (StartFailedError("no sandbox"), 400, 1405, ("invocation", "LAMBDA_INVOCATION_EXCEPTION")),
-        (ThrottledError("too many"), 400, 1403, ("invocation", "CONCURRENT_API_FUNCTION_LIMIT_EXCEPTION")),
+        (ThrottledError("too many"), 400, 1403, ("invocation", "CONCURRENT_EXECUTION_LIMIT_EXCEPTION")),
         (UnavailableError("no invoker"), 503, 4, ("invocation", "SERVICE_UNREACHABLE_EXCEPTION")),
         (DeadlineExceededError("no answer"), 400, 1405, lost),
     ):
@@ -125,6 +125,8 @@ async def test_34_a_run_that_could_not_be_started_or_was_lost_is_told_with_its_t
         task = (await tasks_of(horizon))[0]
         assert (task["id"], task["status"]) == (answer.json()["taskId"], "failed")
         assert (task["error"]["type"], task["error"]["name"]) == told
+        found = await horizon.admin.get(f"/tasks/v1/?eq(error.name,{told[1]})&select(id)")
+        assert {"id": task["id"]} in found.json()["data"]
 
 
 def refuse(error: PlatformError, _event: dict[str, Any]) -> None:

@@ -101,6 +101,7 @@ _BY_CODE = {
     "function.time_limit_too_long": Rendering(400, 1411, "TIME_LIMIT_EXCEEDS_API_FUNCTION_MAXIMUM_EXCEPTION"),
     "logs.none": Rendering(400, 1413, "NO_API_REQUEST_LOGS_FOUND"),
     "invocation.throttled": _THROTTLED,
+    "execution.throttled": Rendering(400, 1403, "CONCURRENT_EXECUTION_LIMIT_EXCEPTION"),
     "access.rate_limited": Rendering(429, 429, "TOO_MANY_REQUESTS_EXCEPTION"),  # no number is published
     "access.too_many_failed_logins": Rendering(401, 212, "LOGIN_FREEZE_EXCEPTION"),
     "platform.unavailable": _UNREACHABLE,
@@ -168,7 +169,6 @@ _PLACES: tuple[tuple[re.Pattern[str], Mapping[str, Rendering]], ...] = (
         re.compile(r"/tasks/v1/functions/[^/]+/execute/?$"),
         {
             "request.too_large": _INVOCATION,
-            "invocation.throttled": Rendering(400, 1403, "CONCURRENT_EXECUTION_LIMIT_EXCEPTION"),
             "function.time_limit_too_long": Rendering(
                 400, 1404, "TIME_LIMIT_EXCEEDS_DIRECT_EXECUTION_MAXIMUM_EXCEPTION"
             ),

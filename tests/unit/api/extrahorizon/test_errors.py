@@ -50,6 +50,7 @@ PUBLISHED = {
     "function.invalid_name": (400, 1407),
     "function.time_limit_too_long": (400, 1411),
     "invocation.throttled": (400, 1412),
+    "execution.throttled": (400, 1403),
     "logs.none": (400, 1413),
     "internal.unexpected": (500, 1),
 }

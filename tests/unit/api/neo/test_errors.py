@@ -59,6 +59,7 @@ WORDS = {
     "function.time_limit_too_long": (400, "invalid_request"),
     "logs.none": (404, "not_found"),
     "invocation.throttled": (429, "rate_limit_exceeded"),
+    "execution.throttled": (429, "rate_limit_exceeded"),
     "access.rate_limited": (429, "rate_limit_exceeded"),
     "access.too_many_failed_logins": (429, "rate_limit_exceeded"),
     "platform.unavailable": (503, "service_unavailable"),
