@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from services.logger.settings import DAYS_AHEAD
-from shared.database import access, authorizations, deployments, executions, partitions, tasks
+from shared.database import access, authorizations, deployments, idempotency, partitions, tasks
 from shared.database.pool import Database
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ async def drop_expired(db: Database, keep_days: int) -> None:
     dropped = await partitions.drop_old_partitions(db, keep_days)
     if dropped:
         _log.info("partitions_dropped", partitions=dropped)
-    await executions.forget_idempotency_keys(db)
+    await idempotency.forget(db)
     await access.forget_expired_tokens(db)
     await authorizations.forget_expired(db)
     await deployments.forget_ended(db, keep_days)

@@ -10,6 +10,7 @@ from services.api.platform import Platform
 from shared.database import planned, tasks
 from shared.database.query import ListQuery
 from shared.database.tasks import NewTask
+from shared.database.text import json_text
 from shared.domain.errors import FunctionNotFoundError, IllegalStateError, NotFoundError
 from shared.domain.identity import Action, Identity
 from shared.domain.ids import new_record_id
@@ -30,20 +31,24 @@ class WantedTask:
     starts_at: datetime | None
 
 
-async def create_task(platform: Platform, identity: Identity, wanted: WantedTask) -> Task:
+async def create_task(
+    platform: Platform, identity: Identity, wanted: WantedTask, *, idempotency_key: str | None = None
+) -> Task:
     """
     Queue a task: it is on disk when this returns. Its function need not be there, or enabled, before it begins.
 
-    Without a priority of its own the task has its function's, or 0.
+    Without a priority of its own the task has its function's, or 0. An ``idempotency_key`` counts for one caller and
+    one function: the same within 24 h gives the first task again, as it is now.
 
     Raises:
         ForbiddenError: the caller may not make tasks.
         UnavailableError: the database cannot be reached; nothing was accepted.
     """
     authorize(identity, Action.CREATE_TASK)
+    new_id = new_record_id()
     task = await platform.tasks.submit(
         NewTask(
-            id=new_record_id(),
+            id=new_id,
             environment_id=identity.environment_id,
             function_name=wanted.function_name,
             data=wanted.data,
@@ -52,9 +57,11 @@ async def create_task(platform: Platform, identity: Identity, wanted: WantedTask
             due_at=wanted.starts_at,
             created_by_user=identity.user_id,
             created_by_application=identity.application_id,
+            idempotency_key=_kept_key(identity, wanted.function_name, idempotency_key),
         )
     )
-    platform.task_notices.planned(task.created_at, task.due_at)
+    if task.id == new_id:
+        platform.task_notices.planned(task.created_at, task.due_at)
     return task
 
 
@@ -117,6 +124,11 @@ async def read_task_logs(platform: Platform, identity: Identity, task_id: str, *
         dropped=task.dropped_log_lines,
     )
     return await read_run_logs(platform.db, run, since=since)
+
+
+def _kept_key(identity: Identity, function_name: str, key: str | None) -> str | None:
+    """Return a caller's key as no other caller and no execution has it; as JSON, because names take any character."""
+    return None if key is None else f"task:{json_text([identity.user_id, function_name, key])}"
 
 
 async def _found(platform: Platform, identity: Identity, task_id: str) -> Task:

@@ -1,14 +1,17 @@
 """Tasks over HTTP: made, listed, called off, and their logs (contracts/extrahorizon.md sections 3.4 and 8)."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.database import logs, task_queue, tasks
 from shared.database.tasks import TaskSettlement
-from shared.domain.ids import is_record_id, new_record_id
+from shared.domain.ids import is_record_id, new_function_id, new_record_id
 from shared.domain.outcome import Failure, LogLine
 from shared.domain.task import Task
 from shared.messages.messages import Notice, TasksWaiting
@@ -129,6 +132,54 @@ async def test_a_task_takes_data_of_250_kb_and_what_looks_like_a_nul(horizon: Ho
 
     (found,) = (await listed(horizon, f"eq(id,{task['id']})"))["data"]
     assert found["data"] == {"x": text, "z": "\\u0000"}
+
+
+async def test_an_idempotency_key_gives_the_first_task_again_under_concurrency_too(horizon: Horizon) -> None:
+    async def post(key: str, function_name: str = "greeter", client: httpx.AsyncClient = horizon.admin) -> str:
+        answer = await client.post(
+            TASKS, json={"functionName": function_name, "data": {"try": 1}}, headers={"Idempotency-Key": key}
+        )
+        assert answer.status_code == 200, answer.text
+        shown: str = answer.json()["id"]
+        return shown
+
+    same = set(await asyncio.gather(*(post("k-1") for _ in range(10))))
+
+    assert len(same) == 1
+    assert {await post("k-1")} == same
+    others = [await post("k-2"), await post("k-1", "other"), await post("k" * 255, 'ü",' * 40)]
+    async with horizon.client(await horizon.user_token("CREATE_TASKS")) as somebody:
+        others.append(await post("k-1", client=somebody))
+    assert len({*same, *others}) == 5 == (await listed(horizon, ""))["page"]["total"]
+
+
+async def test_a_repeated_task_is_answered_as_it_is_now(horizon: Horizon) -> None:
+    keyed: dict[str, Any] = {"json": {"functionName": "greeter"}, "headers": {"Idempotency-Key": "k"}}
+    first = (await horizon.admin.post(TASKS, **keyed)).json()
+    await claimed(horizon)
+
+    again = (await horizon.admin.post(TASKS, **keyed)).json()
+
+    assert (again["id"], first["status"], again["status"]) == (first["id"], "new", "inProgress")
+
+
+async def test_keys_of_tasks_are_told_apart_from_those_of_executions(horizon: Horizon) -> None:
+    await horizon.admin.post(TASKS, json={"functionName": "greeter"}, headers={"Idempotency-Key": "k"})
+
+    # That of an execution begins with the id of its function.
+    key = await horizon.db.fetchval("SELECT key FROM idempotency_keys")
+    assert key == f'task:["{horizon.first.user_id}","greeter","k"]'
+    assert not new_function_id().startswith("task:")
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "", "a\tb", "\xe9"])
+async def test_a_malformed_idempotency_key_is_refused(horizon: Horizon, key: str) -> None:
+    headers = [(b"Idempotency-Key", key.encode("latin-1"))]
+    answer = await horizon.admin.post(TASKS, json={"functionName": "greeter"}, headers=headers)
+
+    assert refusal(answer) == (400, 15)
+    assert "Idempotency-Key" in answer.json()["message"]
+    assert (await listed(horizon, ""))["page"]["total"] == 0
 
 
 async def test_28_tasks_are_found_by_rql(horizon: Horizon) -> None:

@@ -1,7 +1,9 @@
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 
@@ -57,6 +59,63 @@ async def test_a_batch_is_answered_in_its_order(db: Database, world: World) -> N
     kept = await tasks.accept(db, batch)
 
     assert [(each.id, each.priority) for each in kept] == [(each.id, each.priority) for each in batch]
+
+
+async def test_an_idempotency_key_gives_the_first_task_as_it_is_now(db: Database, world: World) -> None:
+    first, again, other = (world.task(idempotency_key=key) for key in ("k", "k", "other"))
+    plain = world.task()
+    await tasks.accept(db, [first])
+    await tasks.cancel(db, world.environment_id, first.id)
+
+    kept = await tasks.accept(db, [plain, again, other])
+
+    assert [(each.id, each.status) for each in kept] == [
+        (plain.id, TaskStatus.NEW),
+        (first.id, TaskStatus.CANCELED),
+        (other.id, TaskStatus.NEW),
+    ]
+    assert await tasks.find_task(db, world.environment_id, again.id) is None
+
+
+async def test_an_idempotency_key_of_a_task_is_free_again_after_a_day(db: Database, world: World) -> None:
+    first, later = (world.task(idempotency_key="k") for _ in range(2))
+    await tasks.accept(db, [first])
+    await db.execute("UPDATE idempotency_keys SET created_at = created_at - interval '24 hours 1 second'")
+
+    assert [each.id for each in await tasks.accept(db, [later])] == [later.id]
+
+
+async def test_an_idempotency_key_of_a_task_counts_in_one_environment_only(db: Database, world: World) -> None:
+    batch = [world.task(idempotency_key="k"), world.task(idempotency_key="k", environment_id="another")]
+
+    assert [each.id for each in await tasks.accept(db, batch)] == [each.id for each in batch]
+
+
+async def test_an_idempotency_key_used_by_many_at_once_makes_one_task(db: Database, world: World) -> None:
+    batches = [[world.task(idempotency_key=f"k{number}") for number in range(3)] * 2 for _ in range(8)]
+    for batch in batches:
+        random.shuffle(batch)
+
+    answers = await asyncio.gather(*(tasks.accept(db, batch) for batch in batches))
+
+    key_of = {each.id: each.idempotency_key for batch in batches for each in batch}
+    for batch, answer in zip(batches, answers, strict=True):
+        assert [key_of[each.id] for each in answer] == [each.idempotency_key for each in batch]
+    made = {row["id"] for row in await db.fetch("SELECT id FROM tasks")}
+    assert len(made) == 3
+    assert {each.id for answer in answers for each in answer} == made
+
+
+async def test_a_batch_with_a_key_is_kept_whole_or_not_at_all(db: Database, world: World) -> None:
+    taken = world.task()
+    await tasks.accept(db, [taken])
+    keyed = world.task(idempotency_key="k")
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await tasks.accept(db, [keyed, taken])
+
+    [kept] = await tasks.accept(db, [world.task(idempotency_key="k")])
+    assert kept.id != keyed.id
 
 
 async def test_a_task_is_found_in_its_own_environment_only(db: Database, world: World) -> None:

@@ -15,6 +15,7 @@ from services.api.dialects.extrahorizon.schema import (
     page_of,
     ref,
 )
+from services.api.dialects.idempotency import parameter
 from shared.domain.task import LONGEST_INTERVAL_S, TaskStatus
 
 Object = dict[str, Any]
@@ -110,13 +111,20 @@ _EXECUTION = operation(
 
 OPERATIONS: dict[tuple[str, str], Object] = {
     ("GET", TASKS): operation("tasks", "List tasks", page_of("ExtraHorizonTask"), more=_RQL),
-    ("POST", TASKS): operation(
-        "create-task",
-        "Queue a task",
-        ref("ExtraHorizonTask"),
-        body=ref("ExtraHorizonNewTask"),
-        more="The function gets the task for its event; what it returns is dropped.",
-    ),
+    ("POST", TASKS): {
+        **operation(
+            "create-task",
+            "Queue a task",
+            ref("ExtraHorizonTask"),
+            body=ref("ExtraHorizonNewTask"),
+            more="The function gets the task for its event; what it returns is dropped.",
+        ),
+        "parameters": [
+            parameter(
+                "The same key of the same user for the same function within 24 h gives the first task, as it is now."
+            )
+        ],
+    },
     ("POST", CANCEL): operation("cancel-task", "Call off a task that has not begun", _AFFECTED),
     ("GET", TASK_LOGS): operation(
         "task-logs",

@@ -15,6 +15,7 @@ from services.api.dialects.extrahorizon.errors import failure_response
 from services.api.dialects.extrahorizon.paths import record_id
 from services.api.dialects.extrahorizon.queries import raw_query
 from services.api.dialects.extrahorizon.rql_query import read_listing, read_logs_since
+from services.api.dialects.idempotency import idempotency_key
 from services.api.http import json_response, read_body
 from services.api.operations.execute_function import execute_function
 from services.api.operations.read_functions import callable_function
@@ -55,8 +56,9 @@ async def show_all(platform: Platform, request: web.BaseRequest, _parameters: Pa
 
 
 async def create(platform: Platform, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
-    """Queue a task."""
+    """Queue a task; a repeated one is answered as it is now."""
     identity = await permitted(platform, request, Action.CREATE_TASK)
+    key = idempotency_key(request)
     given = task_bodies.read_new_task(await read_body(request, BODY_BYTES))
     wanted = WantedTask(
         function_name=given.function_name,
@@ -65,7 +67,7 @@ async def create(platform: Platform, request: web.BaseRequest, _parameters: Para
         priority=given.priority,
         starts_at=given.starts_at,
     )
-    return json_response(task_views.task(await create_task(platform, identity, wanted)))
+    return json_response(task_views.task(await create_task(platform, identity, wanted, idempotency_key=key)))
 
 
 async def cancel(platform: Platform, request: web.BaseRequest, parameters: Parameters) -> web.Response:
