@@ -1,17 +1,22 @@
-"""Invokers that die under tasks and schedules: what waits is run once, what was cut off is told so, nothing twice."""
+"""Processes that die under tasks and schedules: what waits is run once, what was cut off is told so, nothing twice."""
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from shared.database.pool import Database
 from tests.faults.platform.conftest import functions_of
 from tests.support.apps_cluster import Cluster, cluster
 from tests.support.builders import Functions
@@ -20,6 +25,7 @@ from tests.support.eventually import eventually_sync
 TELLS = """
 const http = require('http');
 exports.handler = async ({ id, startTimestamp, data }) => {
+  console.log(`began ${id}`);
   const told = `${data.to}?${data.planned ? startTimestamp : id}`;
   await new Promise((done, failed) => {
     http.get(told, answer => answer.resume().on('end', done)).on('error', failed);
@@ -36,15 +42,22 @@ Page = list[dict[str, Any]]
 
 
 class Told:
-    """What functions said of themselves when they began: ids of tasks, or the moments they were planned for."""
+    """
+    What functions said of themselves when they began: ids of tasks, or the moments they were planned for.
+
+    They go on once ``go`` is set, as it is unless a test clears it.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.go = threading.Event()
+        self.go.set()
 
     def handler(told) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the request below has a self of its own
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 told.counts[self.path.partition("?")[2]] += 1
+                told.go.wait(SETTLE_S)
                 self.send_response(204)
                 self.end_headers()
 
@@ -62,6 +75,7 @@ def told() -> Iterator[tuple[Told, str]]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield told, f"http://127.0.0.1:{server.server_port}/"
+        told.go.set()
         server.shutdown()
         thread.join(10)
 
@@ -164,3 +178,64 @@ def test_what_waits_while_no_invoker_is_there_runs_when_one_is_and_what_was_cut_
     assert {heard.counts[each["id"]] for each in found} == {1}
     assert [each["status"] for each in fired] == ["complete"]
     assert (finished["id"], finished["status"]) == (last, "complete"), "an invoker that leaves finishes what it holds"
+
+
+def test_direct_executions_of_an_api_that_is_killed_are_told_as_lost_once_their_lease_is_over(
+    directory: Path, amqp_url: str, database_url: str, told: tuple[Told, str]
+) -> None:
+    heard, address = told
+    heard.go.clear()
+    with running(directory, amqp_url, database_url, 1) as (platform, functions):
+        name = functions.create_node(TELLS, timeLimit=10)
+        body = {"data": {"to": address, "ms": 0, "planned": False}}
+
+        def execute(_: int) -> None:
+            with pytest.raises(httpx.TransportError):
+                functions.exh.post(f"/tasks/v1/functions/{name}/execute", json=body)
+
+        with ThreadPoolExecutor(3) as callers:
+            calls = callers.map(execute, range(3))
+            eventually_sync(lambda: len(heard.counts) == 3, within_s=30)
+            platform.kill("api")
+            assert len(list(calls)) == 3
+        heard.go.set()
+        leases = asyncio.run(end_leases(database_url))
+
+        platform.start("api")
+        with functions_of(platform) as again:
+            found = eventually_sync(lambda: ended(again, name, 3), within_s=SETTLE_S)
+            lines = [eventually_sync(partial(log_of, again, each["id"])) for each in found]
+            left = again.exh.get("/tasks/v1/?eq(status,inProgress)").raise_for_status().json()["page"]["total"]
+
+    assert len(leases) == 3
+    assert all(10 < lease_s < 60 for lease_s in leases), "a lease outlives the run, but not by much"
+    assert [(each["status"], each["error"]["name"]) for each in found] == [("failed", "zombieTaskCleaned")] * 3
+    assert {each["id"] for each in found} == set(heard.counts)
+    assert set(heard.counts.values()) == {1}
+    assert all(f"began {each['id']}" in line for each, line in zip(found, lines, strict=True))
+    assert left == 0
+
+
+async def end_leases(database_url: str) -> list[float]:
+    """End the leases of direct tasks in progress, as time would have; return how many seconds they were to last."""
+    db = await Database.connect(database_url, max_size=1)
+    try:
+        rows = await db.fetch(
+            """
+            UPDATE tasks t SET lease_until = now()
+            FROM (SELECT id, lease_until FROM tasks WHERE status = 'inProgress' AND direct) given
+            WHERE t.id = given.id
+            RETURNING extract(epoch FROM given.lease_until - t.started_at)::double precision AS lease_s
+            """
+        )
+    finally:
+        await db.close()
+    return [row["lease_s"] for row in rows]
+
+
+def log_of(functions: Functions, task_id: str) -> str:
+    """Return the first line of a task, once it is there."""
+    answer = functions.exh.get(f"/tasks/v1/{task_id}/logs")
+    assert answer.status_code == 200, answer.text
+    line: str = answer.json()["data"][0]["message"]
+    return line
