@@ -35,7 +35,7 @@ from shared.domain.errors import InvalidQueryError
 
 _MOST_PARTS = 32
 _MOST_NUMBERS = 3
-"""Each number in a name doubles the paths it may mean."""
+"""Each number in a name doubles the paths it may mean, and with them what is asked of the elements there."""
 _PLACE = re.compile(r"\d{1,9}")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _EXACT_DIGITS = 18
@@ -50,7 +50,7 @@ def predicate(condition: Condition, of: str = "@") -> str:
     A field that is an empty name is the item itself.
 
     Raises:
-        InvalidQueryError: a name that is no path, or one with too many parts.
+        InvalidQueryError: a name that is no path, or one with too many parts or numbers.
     """
     match condition:
         case And(conditions):
@@ -60,6 +60,10 @@ def predicate(condition: Condition, of: str = "@") -> str:
         case Exists(field, negated):
             return _not(negated, _exists(field, of))
         case Elements(field, inner, negated):
+            if _numbers(condition) > _MOST_NUMBERS:
+                raise InvalidQueryError(
+                    f"{field} and what is in it have more than {_MOST_NUMBERS} numbers", field=field
+                )
             return _not(negated, _exists(field, of, predicate(inner)))
         case Comparison():
             return _comparison(condition, of)
@@ -71,6 +75,21 @@ def parts_of(name: str) -> list[str]:
     if not all(parts) or len(parts) > _MOST_PARTS:
         raise InvalidQueryError(f"{name} is not the name of a field", field=name)
     return [storable(part) for part in parts]
+
+
+def _numbers(condition: Condition) -> int:
+    """Return how many numbers the names on one way into a condition have, at most."""
+    match condition:
+        case And(conditions) | Or(conditions):
+            return max(map(_numbers, conditions), default=0)
+        case Elements(field, inner, _):
+            return _numbers_in(parts_of(field)) + _numbers(inner)
+        case Exists(field) | Comparison(field):
+            return _numbers_in(parts_of(field))
+
+
+def _numbers_in(parts: Iterable[str]) -> int:
+    return sum(_PLACE.fullmatch(part) is not None for part in parts)
 
 
 def _comparison(comparison: Comparison, of: str) -> str:
@@ -103,9 +122,9 @@ def _exists(field: str, of: str, test: str | None = None) -> str:
 
 def _paths(field: str, of: str) -> Iterable[str]:
     parts = parts_of(field)
-    steps = [[f".{_string(part)}", *([f"[{int(part)}]"] if _PLACE.fullmatch(part) else [])] for part in parts]
-    if sum(len(step) > 1 for step in steps) > _MOST_NUMBERS:
+    if _numbers_in(parts) > _MOST_NUMBERS:
         raise InvalidQueryError(f"{field} has more than {_MOST_NUMBERS} numbers", field=field)
+    steps = [[f".{_string(part)}", *([f"[{int(part)}]"] if _PLACE.fullmatch(part) else [])] for part in parts]
     return ("".join((of, *chosen)) for chosen in product(*steps))
 
 

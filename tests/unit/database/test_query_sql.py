@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shared.database.api_requests import API_REQUESTS
 from shared.database.planned import SCHEDULES, TASKS
-from shared.database.query import Comparison, Elements, Exists, ListQuery, Operator, Sort
+from shared.database.query import And, Comparison, Elements, Exists, ListQuery, Operator, Or, Sort
 from shared.database.query_sql import Arguments, Table
 from shared.domain.errors import InvalidQueryError
 from tests.support.queries import TABLES, compiled, queries_of
@@ -57,6 +57,7 @@ def test_every_argument_is_used_and_counting_takes_those_of_the_conditions(table
         (TASKS, ListQuery(sort=(Sort("data..y"),))),
         (TASKS, ListQuery(where=Exists("data." + ".".join("x" * 33)))),
         (TASKS, ListQuery(where=Exists("data.1.2.3.4"))),
+        (TASKS, ListQuery(where=Elements("data.1.2", Elements("3", And((Exists("x"), Or((Exists("4"),)))))))),
         (TASKS, ListQuery(where=Elements("data.x", Comparison("y", Operator.LIKE, ("a", "b"))))),
         (SCHEDULES, ListQuery(where=Exists("status"))),
     ],
