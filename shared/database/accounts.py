@@ -16,7 +16,8 @@ from shared.domain.ids import new_key_id, new_record_id
 from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSIONS
 
 _FIRST_ACCOUNT_LOCK = 0x6163_636F_756E_7431
-_ADMIN_ROLE = "admin"
+ADMIN_ROLE = "admin"
+"""The role that is given every permission at every start."""
 OWN_ROLE = "user "
 """What the name of a role begins with that was made for one user; their id follows."""
 FIRST_VERSION = "v1"
@@ -191,7 +192,7 @@ async def _ensure_admin(connection: Connection, account_id: str, admin: AdminCre
             "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", user_id, admin.password_hash
         )
     role_id = await access.insert_role(
-        connection, new_record_id(), account_id, _ADMIN_ROLE, EXTRA_HORIZON_PERMISSIONS, "Everything"
+        connection, new_record_id(), account_id, ADMIN_ROLE, EXTRA_HORIZON_PERMISSIONS, "Everything"
     )
     await access.grant_role(connection, user_id, role_id)
     return user_id

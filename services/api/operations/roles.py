@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from services.api.access.permissions import authorize
 from services.api.platform import Platform
 from shared.database import roles
+from shared.database.accounts import ADMIN_ROLE
 from shared.database.query import Condition, ListQuery
 from shared.database.roles import Changed, Role
-from shared.domain.errors import NotFoundError
+from shared.domain.errors import NameTakenError, NotFoundError
 from shared.domain.identity import Action, Identity
 from shared.domain.ids import new_record_id
 from shared.messages.messages import PermissionsChanged
@@ -53,12 +54,18 @@ async def update_role(
     """
     Change what is given (not None) of a role.
 
+    No other role may be named as the administrator's: it would be given every permission at the next start.
+
     Raises:
         ForbiddenError: the caller may not change roles.
         NotFoundError: the account has no such role.
-        NameTakenError: another role has that name.
+        NameTakenError: another role has that name, or it is the administrator's.
     """
     authorize(identity, Action.UPDATE_ROLE)
+    if name == ADMIN_ROLE:
+        holder = await roles.find_by_name(platform.db, identity.account_id, name)
+        if holder is None or holder.id != role_id:
+            raise NameTakenError(f"The name {name} is kept for the role that may do everything.")
     role = await roles.update_role(platform.db, identity.account_id, role_id, name=name, description=description)
     if role is None:
         raise _no_role()

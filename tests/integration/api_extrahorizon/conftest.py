@@ -134,7 +134,7 @@ async def horizon(database_url: str, environ: dict[str, str]) -> AsyncIterator[H
         db = await Database.connect(database_url)
         stack.push_async_callback(db.close)
         await ensure_partitions(db, datetime.now(UTC).date())
-        first = await accounts.ensure_first_account(db, _credentials())
+        first = await accounts.ensure_first_account(db, first_credentials())
         bus = MemoryBus()
         await bus.start()
         stack.push_async_callback(bus.close)
@@ -173,7 +173,8 @@ async def horizon(database_url: str, environ: dict[str, str]) -> AsyncIterator[H
         yield made
 
 
-def _credentials() -> AdminCredentials:
+def first_credentials() -> AdminCredentials:
+    """Return what the first account is made with."""
     return AdminCredentials(
         email=EMAIL,
         password_hash=password_hash(),

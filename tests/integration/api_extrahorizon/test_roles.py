@@ -10,12 +10,13 @@ import pytest
 
 import services.api.app
 from services.ports import Ports, new_replica_id
-from shared.database import roles
+from shared.database import accounts, roles
 from shared.domain.ids import new_record_id
+from shared.domain.permission import EXTRA_HORIZON_PERMISSIONS
 from shared.process.health import Health
 from shared.process.settings import load_settings
 from shared.process.supervise import Supervisor
-from tests.integration.api_extrahorizon.conftest import Horizon
+from tests.integration.api_extrahorizon.conftest import Horizon, first_credentials
 from tests.support.eventually import eventually
 
 ROLES = "/users/v1/roles"
@@ -115,6 +116,23 @@ async def test_a_name_is_taken_once(horizon: Horizon) -> None:
 
     assert refusal(await horizon.admin.post(ROLES, json={"name": "readers", "description": ""})) == (400, 17)
     assert refusal(await horizon.admin.put(f"{ROLES}/{made['id']}", json={"name": "writers"})) == (400, 17)
+
+
+async def test_no_other_role_takes_the_name_of_the_one_that_gets_every_permission_at_a_start(horizon: Horizon) -> None:
+    mine = await make(horizon, "mine")
+    (admin,) = (await horizon.admin.get(f"{ROLES}?eq(name,admin)")).json()["data"]
+
+    async with horizon.client(await horizon.user_token("UPDATE_ROLE")) as editor:
+        described = await editor.put(f"{ROLES}/{admin['id']}", json={"name": "admin", "description": "All"})
+        taken = await editor.put(f"{ROLES}/{mine['id']}", json={"name": "admin"})
+        away = await editor.put(f"{ROLES}/{admin['id']}", json={"name": "former"})
+        free = await editor.put(f"{ROLES}/{mine['id']}", json={"name": "admin"})
+    await accounts.ensure_first_account(horizon.db, first_credentials())
+
+    assert (described.status_code, away.status_code) == (200, 200)
+    assert [refusal(taken), refusal(free)] == [(400, 17), (400, 17)]
+    assert await permissions_of(horizon, "mine") == []
+    assert sorted(await permissions_of(horizon, "admin")) == sorted(EXTRA_HORIZON_PERMISSIONS)
 
 
 async def test_a_role_is_renamed_and_keeps_what_is_not_named(horizon: Horizon) -> None:
