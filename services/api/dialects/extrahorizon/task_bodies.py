@@ -7,7 +7,7 @@ given. ``data`` is handed on as the JSON text that is stored and run on.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime
 from typing import Any, TypeVar
 
 import orjson
@@ -144,4 +144,7 @@ def _moment(field: str, value: Any) -> datetime:
         moment = given.astimezone(UTC) if given.tzinfo is not None else given.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise wrong(field, "an ISO 8601 date") from None
+    if moment.year == MINYEAR:
+        # To the database's client the first moment of the calendar is minus infinity: nothing can be added to that.
+        raise wrong(field, "an ISO 8601 date after the year 1")
     return moment.replace(microsecond=moment.microsecond // _MILLISECOND_US * _MILLISECOND_US)

@@ -90,6 +90,7 @@ def test_every_field_of_a_schedule_is_read() -> None:
         ({"functionName": "f", "startTimestamp": "tomorrow"}, 15),
         ({"functionName": "f", "startTimestamp": 1700000000000}, 15),
         ({"functionName": "f", "startTimestamp": "0001-01-01T00:00:00+14:00"}, 15),
+        ({"functionName": "f", "startTimestamp": "0001-01-01T00:00:00Z"}, 15),
     ],
 )
 def test_a_task_with_a_wrong_field_is_refused(body: Any, code: int) -> None:
@@ -112,6 +113,7 @@ def test_a_task_with_a_wrong_field_is_refused(body: Any, code: int) -> None:
         ({"functionName": "f", "interval": 60, "data": 5}, 15),
         ({"functionName": "f", "interval": 60, "priority": "high"}, 15),
         ({"functionName": "f", "interval": 60, "startTimestamp": "soon"}, 15),
+        ({"functionName": "f", "interval": 60, "startTimestamp": "0001-01-01T00:00:00Z"}, 15),
     ],
 )
 def test_a_schedule_with_a_wrong_field_is_refused(body: Any, code: int) -> None:
