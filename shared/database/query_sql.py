@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+import asyncpg
+
 from shared.database.pool import Queries, Row
 from shared.database.query import (
     And,
@@ -256,13 +258,15 @@ class Table:
         Return one page of an owner's rows, and how many match in all (None when not counted).
 
         Raises:
-            InvalidQueryError: a field that is not offered.
+            InvalidQueryError: a field that is not offered, or more values or keys than a statement can take.
             SlowQueryError: it takes too long; the database has been told to stop.
         """
         sql = self.compiled(query, owner_id)
         try:
             async with asyncio.timeout(self.longest_s):
                 return await self._read(db, sql, query)
+        except asyncpg.ProgramLimitExceededError:
+            raise InvalidQueryError("the query is too long: ask with fewer values, conditions or keys") from None
         except TimeoutError:
             raise SlowQueryError(
                 f"the query takes over {self.longest_s:g} seconds: narrow it down", limit=round(self.longest_s)

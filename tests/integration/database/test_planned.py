@@ -15,7 +15,7 @@ from shared.database.query import And, Comparison, Condition, Elements, Exists, 
 from shared.database.query_sql import Table
 from shared.database.schedules import NewSchedule
 from shared.database.tasks import NewTask, TaskSettlement
-from shared.domain.errors import SlowQueryError
+from shared.domain.errors import InvalidQueryError, SlowQueryError
 from shared.domain.ids import new_record_id
 from shared.domain.outcome import Failure
 from shared.domain.task import TaskStatus
@@ -181,6 +181,22 @@ async def test_a_query_that_takes_too_long_is_given_up(db: Database, world: Worl
 
     still_there = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active'"
     assert await db.fetchval(f"{still_there} AND pid <> pg_backend_pid()") == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        ListQuery(where=Comparison("data.count", Operator.IN, ("1",) * 8_000)),
+        ListQuery(sort=(Sort("data.x"),) * 1_700),
+    ],
+    ids=["values", "keys"],
+)
+async def test_a_query_longer_than_a_statement_can_be_is_refused(
+    db: Database, world: World, named: dict[str, str], query: ListQuery
+) -> None:
+    assert named
+    with pytest.raises(InvalidQueryError):
+        await planned.list_tasks(db, world.environment_id, query)
 
 
 async def test_schedules_are_found_by_condition(db: Database, world: World) -> None:
