@@ -96,16 +96,18 @@ async def check_password(platform: Platform, desk: TokenDesk, account_id: str, l
         WrongPasswordError: no user of the account has that email and password.
         UnavailableError: too many logins at once.
     """
-    desk.failures.check(login.address, login.email)
     user = await access.find_user_by_email(platform.db, login.email)
     if user is not None and user.account_id != account_id:
         user = None
+    # By id: which spellings of an email are one is the database's to say, and each other one would be counted anew.
+    who = user.id if user is not None else login.email
+    desk.failures.check(login.address, who)
     known_hash = user.password_hash if user is not None else None
     fits = len(login.password) <= LONGEST_PASSWORD and await desk.passwords.verify(login.password, known_hash)
     if user is None or not fits:
-        desk.failures.failed(login.address, login.email)
+        desk.failures.failed(login.address, who)
         raise WrongPasswordError("The username or the password is wrong.")
-    desk.failures.succeeded(login.address, login.email)
+    desk.failures.succeeded(login.address, who)
     return user
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from shared.crypto.tokens import sha256_hex
+from shared.database import access
 from shared.domain.ids import is_record_id
 from tests.integration.api_extrahorizon.conftest import CLIENT_ID, EMAIL, PASSWORD, Horizon
 
@@ -92,6 +93,18 @@ async def test_after_ten_wrong_passwords_a_user_is_not_tried_from_there_for_a_wh
     assert 1 <= int(frozen.headers["Retry-After"]) <= 60
     other = await ask(horizon, {**LOGIN, "username": "nobody@example.com"})
     assert oauth_error(other) == (400, "invalid_grant", 106)
+
+
+async def test_wrong_passwords_are_counted_for_a_user_however_the_email_is_written(horizon: Horizon) -> None:
+    spellings = [EMAIL, EMAIL.upper(), EMAIL.replace("i", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}")]
+    found = [await access.find_user_by_email(horizon.db, spelling) for spelling in spellings]
+
+    for number in range(10):
+        await ask(horizon, {**LOGIN, "username": spellings[number % 3], "password": "wrong"})
+    frozen = [await ask(horizon, {**LOGIN, "username": spelling}) for spelling in spellings]
+
+    assert [user and user.id for user in found] == [horizon.first.user_id] * 3
+    assert [oauth_error(answer) for answer in frozen] == [(400, "invalid_grant", 212)] * 3
 
 
 async def test_a_form_body_is_taken_too(horizon: Horizon) -> None:
