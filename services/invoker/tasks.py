@@ -86,6 +86,7 @@ class TaskRunner:
         self._limits = limits
         self._holder = holder
         self._on_end = on_end
+        # Runs, not tasks: one that goes back to the queue may be claimed again before its first claim is done with.
         self._held: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,7 +114,7 @@ class TaskRunner:
         self._claim_lost = False
         give_up_at = time.monotonic() + LEASE_S
         for task in claimed:
-            self._held.add(task.id)
+            self._held.add(_run_id(task))
             self._idle.clear()
             self._runs.spawn(f"task-{task.id}", self._run_held(task, give_up_at), critical=False)
         return len(claimed)
@@ -133,11 +134,11 @@ class TaskRunner:
             if settlement is None:
                 logger.info("task_put_off", task_id=task.id, function_name=task.function_name)
                 await asyncio.sleep(PUT_OFF_S)
-                await _written(lambda: task_queue.release(self._db, self._holder, [task.id]), give_up_at)
+                await _written(lambda: task_queue.release(self._db, self._holder, [_run_id(task)]), give_up_at)
             else:
                 self._tell(await _written(lambda: self._settlements.submit(settlement), give_up_at), task)
         finally:
-            self._held.discard(task.id)
+            self._held.discard(_run_id(task))
             if not self._held:
                 self._idle.set()
             self._on_end()

@@ -137,26 +137,30 @@ async def claim(db: Database, *, holder: str, lease_s: float, at_once: int, limi
     return sorted(claimed, key=lambda task: (-task.priority, task.due_at, task.id))
 
 
-async def release(db: Queries, holder: str, task_ids: Sequence[str]) -> list[str]:
-    """Put tasks that ``holder`` claimed and did not begin back in the queue; return the ids of those it held."""
-    return await _release(db, holder, "id = ANY($3::text[])", task_ids)
-
-
-async def release_all_but(db: Database, holder: str, kept: Sequence[str]) -> list[str]:
+async def release(db: Queries, holder: str, run_ids: Sequence[str]) -> list[str]:
     """
-    Put every task that ``holder`` claimed back in the queue but those it knows of; return their ids.
+    Put tasks that ``holder`` claimed and did not begin back in the queue; return the ids of those it held.
+
+    Each is named by the run id of its claim: a release that is asked for again must not undo a later claim.
+    """
+    return await _release(db, holder, "run_id = ANY($3::text[])", run_ids)
+
+
+async def release_all_but(db: Database, holder: str, kept_run_ids: Sequence[str]) -> list[str]:
+    """
+    Put every task that ``holder`` claimed back in the queue but those whose runs it knows of; return their ids.
 
     For claims whose answer was lost: it waits for such a one if that is still being made.
     """
 
     async def work(connection: Connection) -> list[str]:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _CLAIMING)
-        return await _release(connection, holder, "id <> ALL($3::text[])", kept)
+        return await _release(connection, holder, "run_id <> ALL($3::text[])", kept_run_ids)
 
     return await db.in_transaction(work)
 
 
-async def _release(db: Queries, holder: str, condition: str, task_ids: Sequence[str]) -> list[str]:
+async def _release(db: Queries, holder: str, condition: str, run_ids: Sequence[str]) -> list[str]:
     rows = await db.fetch(
         f"""
         UPDATE tasks SET status = 'new', updated_at = {NOW}, status_changed_at = {NOW}, started_at = NULL,
@@ -166,7 +170,7 @@ async def _release(db: Queries, holder: str, condition: str, task_ids: Sequence[
         """,  # noqa: S608 - built from constants
         holder,
         sources(TASK, "released"),
-        list(task_ids),
+        list(run_ids),
     )
     return sorted(row["id"] for row in rows)
 

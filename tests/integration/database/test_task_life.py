@@ -30,6 +30,7 @@ class Known:
     direct: bool = False
     ready: bool = True
     holder: str | None = None
+    run_id: str = ""
     retried_by: str | None = None
     tries: tuple[str, ...] = ()
 
@@ -76,7 +77,7 @@ class Life(RuleBasedStateMachine):
             lease_s=60.0,
         )
         self._do(tasks.begin_direct(self._db, [new]))
-        self._known[new.id] = Known(status="inProgress", direct=True, holder="c")
+        self._known[new.id] = Known(status="inProgress", direct=True, holder="c", run_id=new.run_id)
         return new.id
 
     @rule(holder=st.sampled_from(["a", "b"]), limit=st.integers(1, 4))
@@ -89,6 +90,7 @@ class Life(RuleBasedStateMachine):
             assert self._known[task.id].ready
             self._known[task.id].move("claimed")
             self._known[task.id].holder = holder
+            self._known[task.id].run_id = str(task.run_id)
 
     @rule(task_id=ids)
     def become_due(self, task_id: str) -> None:
@@ -126,10 +128,11 @@ class Life(RuleBasedStateMachine):
     def release(self, task_id: str, holder: str) -> None:
         known = self._known[task_id]
         legal = known.status == "inProgress" and known.holder == holder and not known.direct
-        assert self._do(task_queue.release(self._db, holder, [task_id])) == ([task_id] if legal else [])
+        assert self._do(task_queue.release(self._db, holder, [known.run_id])) == ([task_id] if legal else [])
         if legal:
             known.move("released")
             known.holder = None
+            known.run_id = ""
 
     @rule(task_id=consumes(ids))
     def lose_the_lease(self, task_id: str) -> None:
@@ -150,6 +153,7 @@ class Life(RuleBasedStateMachine):
                 direct=row["direct"],
                 ready=row["ready"],
                 holder=row["lease_holder"],
+                run_id=row["run_id"] or "",
                 retried_by=row["retried_by"],
                 tries=tuple(row["retry_for"]),
             )

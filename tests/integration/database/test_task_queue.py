@@ -95,9 +95,10 @@ async def test_a_released_task_waits_again_and_only_its_holder_releases_it(db: D
     await tasks.accept(db, [world.task()])
     [task] = await claim(db)
 
-    assert await task_queue.release(db, "another", [task.id]) == []
-    assert await task_queue.release(db, HOLDER, [task.id]) == [task.id]
-    assert await task_queue.release(db, HOLDER, [task.id]) == []
+    assert task.run_id is not None
+    assert await task_queue.release(db, "another", [task.run_id]) == []
+    assert await task_queue.release(db, HOLDER, [task.run_id]) == [task.id]
+    assert await task_queue.release(db, HOLDER, [task.run_id]) == []
 
     waiting = await world.task_row(task.id)
     assert (waiting.status, waiting.run_id) == (TaskStatus.NEW, None)
@@ -105,12 +106,26 @@ async def test_a_released_task_waits_again_and_only_its_holder_releases_it(db: D
     assert again.id == task.id
 
 
+async def test_a_release_that_is_asked_for_again_leaves_a_later_claim_alone(db: Database, world: World) -> None:
+    await tasks.accept(db, [world.task()])
+    [first] = await claim(db)
+    assert first.run_id is not None
+    await task_queue.release(db, HOLDER, [first.run_id])
+    [again] = await claim(db)
+    assert again.id == first.id
+
+    assert await task_queue.release(db, HOLDER, [first.run_id]) == []
+
+    assert (await world.task_row(again.id)).status is TaskStatus.IN_PROGRESS
+
+
 async def test_what_a_holder_never_heard_of_goes_back_to_the_queue(db: Database, world: World) -> None:
     await tasks.accept(db, [world.task() for _ in range(2)])
     direct = await tasks.begin_direct(db, [world.direct_task()])
     known, unheard_of = await claim(db)
+    assert known.run_id is not None
 
-    assert await task_queue.release_all_but(db, HOLDER, [known.id]) == [unheard_of.id]
+    assert await task_queue.release_all_but(db, HOLDER, [known.run_id]) == [unheard_of.id]
 
     assert (await world.task_row(known.id)).status is TaskStatus.IN_PROGRESS
     assert (await world.task_row(direct[0].id)).status is TaskStatus.IN_PROGRESS

@@ -22,6 +22,9 @@ from tests.support.proxy import Proxy, Way
 COMMITTED = b"COMMIT\0"
 """What PostgreSQL says to whoever committed a transaction of several statements: here, a claim."""
 
+RELEASED = b"UPDATE 1\0"
+"""What it says when a task went back to the queue."""
+
 
 @dataclass(kw_only=True)
 class Fragile:
@@ -96,3 +99,36 @@ async def test_a_task_that_goes_back_to_the_queue_does_so_when_the_database_is_b
         await eventually(lambda: len(mill.pool.invocations) == 2)
 
     assert (await mill.world.task_row(task.id)).status is TaskStatus.COMPLETE
+
+
+async def test_a_release_whose_answer_is_lost_does_not_undo_the_claim_that_follows(
+    mill: Mill, fragile: Fragile
+) -> None:
+    """Another invoker is not needed: the same one takes the task up again before it asks for the release again."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def run_long(code: FunctionCode, invocation: Invocation) -> Report:
+        begun.set()
+        await may_end.wait()
+        return await echo(code, invocation)
+
+    async def refuse(_code: FunctionCode, _invocation: Invocation) -> Report:
+        mill.pool.run = run_long
+        fragile.way.cut_when(lambda way, data: way is Way.TO_CLIENT and RELEASED in data)
+        raise ThrottledError("no worker")
+
+    mill.pool.run = refuse
+    await mill.world.function(spec=LAMBDA)
+    task = await accepted(mill)
+    async with running(fragile.desk):
+        await fragile.way.sprung.wait()
+        fragile.way.heal()
+        fragile.desk.due.wake()
+        await begun.wait()
+        await asyncio.sleep(1.0)
+        assert (await mill.world.task_row(task.id)).status is TaskStatus.IN_PROGRESS
+        may_end.set()
+        await fragile.desk.runner.drained()
+
+    assert (await mill.world.task_row(task.id)).status is TaskStatus.COMPLETE
+    assert len(mill.pool.invocations) == 2
