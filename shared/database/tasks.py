@@ -19,12 +19,15 @@ from shared.domain.outcome import Failure, Timings
 from shared.domain.states import TASK, sources
 from shared.domain.task import Task, TaskStatus
 
-TASK_COLUMNS = """
-    id, environment_id, function_name, status, direct, data::text AS data, tags, priority, due_at, schedule_id,
-    created_by_user, created_by_application, retried_by, retry_for, failure, created_at, updated_at,
-    status_changed_at, run_id, log_lines, dropped_log_lines
+_WITHOUT_DATA = """
+    id, environment_id, function_name, status, direct, tags, priority, due_at, schedule_id, created_by_user,
+    created_by_application, retried_by, retry_for, failure, created_at, updated_at, status_changed_at, run_id,
+    log_lines, dropped_log_lines
 """
+TASK_COLUMNS = f"{_WITHOUT_DATA}, data::text AS data"
 """What ``task_of`` reads of a row of ``tasks``."""
+_SETTLER_COLUMNS = f"{_WITHOUT_DATA}, NULL::text AS data"
+"""The same for who has the data: as the database writes a number, it may be fifty times as long as it was sent."""
 _TASK_FIELDS = tuple(field.name for field in fields(Task))
 
 NOW = "date_trunc('milliseconds', clock_timestamp())"
@@ -172,7 +175,7 @@ async def _accept(db: Queries, new: Sequence[NewTask]) -> list[Task]:
 
 
 async def begin_direct(db: Queries, new: Sequence[DirectTask]) -> list[Task]:
-    """Keep tasks that are run at once, all of them or none; return them in order."""
+    """Keep tasks that are run at once, all of them or none; return them in order, without their data."""
     rows = await db.fetch(
         f"""
         INSERT INTO tasks (id, environment_id, function_name, status, direct, data, due_at, ready, created_by_user,
@@ -186,7 +189,7 @@ async def begin_direct(db: Queries, new: Sequence[DirectTask]) -> list[Task]:
             AS t(id, environment_id, function_name, data, created_by_user, created_by_application, run_id, holder,
                  lease_s),
              (SELECT {NOW} AS moment) clock
-        RETURNING {TASK_COLUMNS}
+        RETURNING {_SETTLER_COLUMNS}
         """,  # noqa: S608 - built from constants
         [each.id for each in new],
         [each.environment_id for each in new],
@@ -253,7 +256,7 @@ _SETTLE = f"""
                created_by_application, retry_for || id, finished_at, finished_at, finished_at
         FROM settled WHERE retried_by IS NOT NULL
     )
-    SELECT {TASK_COLUMNS} FROM settled
+    SELECT {_SETTLER_COLUMNS} FROM settled
 """  # noqa: S608 - built from constants
 
 
@@ -261,7 +264,8 @@ async def settle(db: Queries, settlements: Sequence[TaskSettlement]) -> list[Tas
     """
     End tasks in progress, and queue those that take the place of the retried; all in one transaction.
 
-    Return each as it is now; None when the settler does not hold its lease (any more), or it has ended already.
+    Return each as it is now, without its data; None when the settler does not hold its lease (any more), or it has
+    ended already.
     """
     events = ("returned", "failed", "retried")
     rows = await db.fetch(

@@ -1,5 +1,6 @@
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -217,13 +218,25 @@ async def test_a_direct_task_is_in_progress_from_the_start_and_in_nobodys_turn(d
 
     [task] = await tasks.begin_direct(db, [new])
 
-    assert task == await world.task_row(new.id)
+    kept = await world.task_row(new.id)
+    assert (replace(task, data=kept.data), kept.data) == (kept, b'{"n": 1}')
     assert (task.status, task.direct, task.run_id) == (TaskStatus.IN_PROGRESS, True, new.run_id)
     assert (task.tags, task.priority, task.due_at) == ((), 0, task.created_at)
     assert await task_queue.claim(db, holder="another", lease_s=60.0, at_once=5, limit=5) == []
     [settled] = await tasks.settle(db, [TaskSettlement(id=task.id, holder=HOLDER, failure=None)])
     assert settled is not None
     assert settled.status is TaskStatus.COMPLETE
+
+
+async def test_who_begins_or_ends_a_task_is_not_sent_its_data_at_its_longest(db: Database, world: World) -> None:
+    data = orjson.dumps([1e-300] * 1_000)
+
+    [begun] = await tasks.begin_direct(db, [world.direct_task(data=data)])
+    [ended] = await tasks.settle(db, [TaskSettlement(id=begun.id, holder=HOLDER, failure=None)])
+
+    assert len((await world.task_row(begun.id)).data or b"") > 40 * len(data)
+    assert ended is not None
+    assert (begun.data, ended.data) == (None, None)
 
 
 async def test_ended_tasks_are_forgotten_after_their_time_and_waiting_ones_never(db: Database, world: World) -> None:
