@@ -77,7 +77,11 @@ class RefreshRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTokens:
-    """A pair of tokens to be kept, as digests; ``authorization_id`` says what code they were given for."""
+    """
+    A pair of tokens to be kept, as digests.
+
+    ``authorization_id`` says what code they were given for, ``password_hash`` the password that was shown for them.
+    """
 
     access_sha256: str
     access_expires_at: datetime
@@ -88,6 +92,7 @@ class NewTokens:
     access_id: str = field(default_factory=new_record_id)
     refresh_id: str = field(default_factory=new_record_id)
     authorization_id: str | None = None
+    password_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +160,10 @@ async def find_access_token(db: Queries, sha256: str) -> TokenRow | None:
     return None if row is None else TokenRow(**{**row, "permissions": tuple(row["permissions"])})
 
 
-async def insert_tokens(db: Queries, tokens: NewTokens) -> None:
-    """Keep a pair of tokens, both or none."""
+async def insert_tokens(db: Queries, tokens: NewTokens) -> bool:
+    """Keep a pair of tokens, both or none; False, and none, when the user has another password by now."""
+    if tokens.password_hash is not None and not await has_password(db, tokens.user_id, tokens.password_hash):
+        return False
     await db.execute(
         """
         WITH access AS (
@@ -177,6 +184,15 @@ async def insert_tokens(db: Queries, tokens: NewTokens) -> None:
         tokens.refresh_id,
         tokens.authorization_id,
     )
+    return True
+
+
+async def has_password(db: Queries, user_id: str, password_hash: str) -> bool:
+    """Tell whether that is the user's password still; in a transaction it stays so until the end of it."""
+    held = await db.fetchval(
+        "SELECT true FROM users WHERE id = $1 AND password_hash = $2 FOR SHARE", user_id, password_hash
+    )
+    return held is not None
 
 
 async def use_refresh_token(db: Queries, sha256: str, application_id: str | None = None) -> RefreshRow | None:

@@ -11,7 +11,7 @@ import asyncpg
 
 from shared.database.access import USER_PERMISSIONS, UserRow
 from shared.database.accounts import OWN_ROLE
-from shared.database.pool import Queries, Row
+from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.query import ListQuery
 from shared.database.query_sql import Caseless, Column, Kind, Table, Texts
 from shared.database.text import storable
@@ -147,19 +147,25 @@ async def delete_user(db: Queries, account_id: str, user_id: str) -> bool:
     return gone is not None
 
 
-async def set_password(db: Queries, user_id: str, password_hash: str) -> None:
-    """Give a user another password; whoever came in with the earlier one is out."""
-    await db.execute(
-        """
-        WITH changed AS (UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1),
-             fresh AS (DELETE FROM refresh_tokens WHERE user_id = $1),
-             signed AS (DELETE FROM oauth1_tokens WHERE user_id = $1),
-             codes AS (DELETE FROM oauth2_authorizations WHERE user_id = $1)
-        DELETE FROM access_tokens WHERE user_id = $1
-        """,
-        user_id,
-        password_hash,
-    )
+async def set_password(db: Database, user_id: str, password_hash: str) -> None:
+    """Give a user another password; whoever came in with the earlier one, or is just about to, is out."""
+
+    async def work(connection: Connection) -> None:
+        # By itself: it waits for logins that have seen the earlier password, and what follows sees their tokens.
+        await connection.execute(
+            "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", user_id, password_hash
+        )
+        await connection.execute(
+            """
+            WITH fresh AS (DELETE FROM refresh_tokens WHERE user_id = $1),
+                 signed AS (DELETE FROM oauth1_tokens WHERE user_id = $1),
+                 codes AS (DELETE FROM oauth2_authorizations WHERE user_id = $1)
+            DELETE FROM access_tokens WHERE user_id = $1
+            """,
+            user_id,
+        )
+
+    await db.in_transaction(work)
 
 
 def _user(row: Row) -> UserRow:

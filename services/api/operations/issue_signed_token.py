@@ -11,8 +11,10 @@ from services.api.access.credentials import Consumer
 from services.api.operations.issue_tokens import Login, TokenDesk, check_password
 from services.api.platform import Platform
 from shared.crypto.tokens import new_token
-from shared.database import oauth1
+from shared.database import access, oauth1
 from shared.database.oauth1 import NewSignedToken
+from shared.database.pool import Connection
+from shared.domain.errors import WrongPasswordError
 from shared.domain.ids import new_record_id
 
 
@@ -47,11 +49,17 @@ async def issue_signed_token(
         token=token,
         sealed=await platform.envelope.seal(secret.encode(), token_id),
     )
+
+    async def work(connection: Connection) -> datetime:
+        if not await access.has_password(connection, user.id, user.password_hash):
+            raise WrongPasswordError("The username or the password is wrong.")
+        return await oauth1.insert_token(connection, new)
+
     return IssuedSignedToken(
         id=token_id,
         user_id=user.id,
         application_id=consumer.application_id,
         token=token,
         secret=secret,
-        created_at=await oauth1.insert_token(platform.db, new),
+        created_at=await platform.db.in_transaction(work),
     )

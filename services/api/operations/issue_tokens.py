@@ -16,7 +16,7 @@ from shared.crypto.tokens import new_token, same, sha256_hex
 from shared.database import access, applications
 from shared.database.access import NewTokens, UserRow
 from shared.database.applications import ClientRow
-from shared.database.pool import Queries
+from shared.database.pool import Connection, Queries
 from shared.domain.errors import (
     ExpiredRefreshTokenError,
     MissingClientError,
@@ -84,7 +84,11 @@ async def issue_by_password(platform: Platform, desk: TokenDesk, client: Client,
     """
     application = await find_client(platform, client)
     user = await check_password(platform, desk, application.account_id, login)
-    return await issue(platform.db, desk.lifetimes, user.id, application)
+
+    async def work(connection: Connection) -> IssuedTokens:
+        return await issue(connection, desk.lifetimes, user.id, application, password_hash=user.password_hash)
+
+    return await platform.db.in_transaction(work)
 
 
 async def check_password(platform: Platform, desk: TokenDesk, account_id: str, login: Login) -> UserRow:
@@ -156,8 +160,14 @@ async def issue(
     application: ClientRow,
     *,
     authorization_id: str | None = None,
+    password_hash: str | None = None,
 ) -> IssuedTokens:
-    """Give a pair of tokens for a user; ``authorization_id`` is that of the code it all began with, if any."""
+    """
+    Give a pair of tokens for a user; ``authorization_id`` is that of the code it all began with, if any.
+
+    Raises:
+        WrongPasswordError: ``password_hash`` is given, and the user has another by now.
+    """
     issued = IssuedTokens(
         access_token=new_token(),
         refresh_token=new_token(),
@@ -166,7 +176,7 @@ async def issue(
         application_id=application.id,
     )
     now = datetime.now(UTC)
-    await access.insert_tokens(
+    kept = await access.insert_tokens(
         db,
         NewTokens(
             access_sha256=sha256_hex(issued.access_token),
@@ -176,6 +186,9 @@ async def issue(
             user_id=user_id,
             application_id=application.id,
             authorization_id=authorization_id,
+            password_hash=password_hash,
         ),
     )
+    if not kept:
+        raise WrongPasswordError("The username or the password is wrong.")
     return issued

@@ -5,11 +5,16 @@ import base64
 from typing import Any
 
 import httpx
+import pytest
 
+from services.api.operations.issue_tokens import TokenLifetimes, issue
 from shared.crypto.tokens import sha256_hex
-from shared.database import access
+from shared.database import access, applications, users
+from shared.database.pool import Connection
+from shared.domain.errors import WrongPasswordError
 from shared.domain.ids import is_record_id
 from tests.integration.api_extrahorizon.conftest import CLIENT_ID, EMAIL, PASSWORD, Horizon
+from tests.support.eventually import eventually
 
 TOKENS = "/auth/v2/oauth2/tokens"
 LOGIN = {"client_id": CLIENT_ID, "grant_type": "password", "username": EMAIL, "password": PASSWORD}
@@ -93,6 +98,43 @@ async def test_after_ten_wrong_passwords_a_user_is_not_tried_from_there_for_a_wh
     assert 1 <= int(frozen.headers["Retry-After"]) <= 60
     other = await ask(horizon, {**LOGIN, "username": "nobody@example.com"})
     assert oauth_error(other) == (400, "invalid_grant", 106)
+
+
+async def test_a_login_that_is_overtaken_by_another_password_gives_no_tokens(horizon: Horizon) -> None:
+    user = await access.find_user_by_email(horizon.db, EMAIL)
+    client = await applications.find_client(horizon.db, CLIENT_ID)
+    assert user is not None
+    assert client is not None
+    await users.set_password(horizon.db, user.id, "another")
+
+    with pytest.raises(WrongPasswordError):
+        await issue(horizon.db, TokenLifetimes(), user.id, client, password_hash=user.password_hash)
+
+    assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
+
+
+async def test_another_password_waits_for_logins_and_takes_back_what_they_gave(horizon: Horizon) -> None:
+    user = await access.find_user_by_email(horizon.db, EMAIL)
+    client = await applications.find_client(horizon.db, CLIENT_ID)
+    assert user is not None
+    assert client is not None
+
+    async def waiting() -> bool:
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(await horizon.db.fetchval(sql))
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def login(connection: Connection) -> None:
+            await issue(connection, TokenLifetimes(), user.id, client, password_hash=user.password_hash)
+            tasks.create_task(users.set_password(horizon.db, user.id, "another"))
+            await eventually(waiting)
+
+        await horizon.db.in_transaction(login)
+
+    assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
 
 
 async def test_wrong_passwords_are_counted_for_a_user_however_the_email_is_written(horizon: Horizon) -> None:
