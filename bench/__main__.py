@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import machine, scenarios
+from bench.tasks import tasks
 
 RESULTS = Path(__file__).with_name("results") / "latest.json"
 
@@ -36,6 +37,8 @@ def main() -> int:
         "rabbitmq": scenarios.rabbitmq,
         "many-functions": scenarios.many_functions,
         "stored-executions": scenarios.stored_executions,
+        "stored-requests": scenarios.stored_requests,
+        "tasks": tasks,
     }
     parser = argparse.ArgumentParser(prog="tidemill bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=known, help="run this scenario; may be given again")

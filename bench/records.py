@@ -5,18 +5,19 @@ The rows are made by one statement a day, as the logger would have written them:
 one function, one in a hundred of them failed. What is measured is the whole request through the Neo dialect.
 """
 
-import asyncio
 import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 
+from bench.plans import plans
 from shared.database.executions import list_executions
 from shared.database.partitions import ensure_days
 from shared.database.pool import Database
@@ -122,30 +123,22 @@ def list_p50_ms(client: httpx.Client, name: str, wanted: Wanted) -> float:
     return statistics.median(times)
 
 
-async def plans(directory: Path, name: str) -> str:
-    """Return how PostgreSQL reads the lists: the plan of every statement, as it was really carried out."""
+async def list_plans(directory: Path, name: str) -> str:
+    """Return how PostgreSQL reads the lists of the function of this name."""
     dsn = running_dsn(directory / "postgres")
     assert dsn is not None
-    told: list[str] = []
-    db = await Database.connect(dsn, max_size=1)
+    connection = await asyncpg.connect(dsn)
     try:
-        async with db.transaction() as connection:
-            function_id = await connection.fetchval("SELECT id FROM functions WHERE name = $1", name)
-            await connection.execute("LOAD 'auto_explain'; SET LOCAL auto_explain.log_min_duration = 0")
-            await connection.execute("SET LOCAL auto_explain.log_analyze = on; SET LOCAL client_min_messages = log")
-
-            def hear(_: object, message: Any) -> None:
-                told.append(str(message.message))
-
-            connection.add_log_listener(hear)
-            for title, wanted in lists().items():
-                told.append(f"\n## {title}\n")
-                await list_executions(connection, function_id, ExecutionKind.NEO, **wanted.arguments())
-                await asyncio.sleep(0)  # listeners are called in the next turn of the loop
-            connection.remove_log_listener(hear)
+        function_id = await connection.fetchval("SELECT id FROM functions WHERE name = $1", name)
     finally:
-        await db.close()
-    return "\n".join(told)
+        await connection.close()
+    return await plans(
+        directory,
+        {
+            title: partial(list_executions, function_id=function_id, kind=ExecutionKind.NEO, **wanted.arguments())
+            for title, wanted in lists().items()
+        },
+    )
 
 
 def _written(moment: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from bench import records
+from bench import records, requests
 from bench.functions import create_api_function
 from bench.load import Load, wrk
 from bench.machine import pss_mb
@@ -23,7 +23,7 @@ WARM_UP_S = 3
 LOAD_S = 10
 FIRST_CALLS = 20
 MANY = 10_000
-PLANS = ROOT / "bench" / "results" / "executions-plans.txt"
+RESULTS = ROOT / "bench" / "results"
 ASYNC_DRAIN_S = 120.0
 STEM_CELLS = {"TIDEMILL_STEM_CELLS_NODE": "4", "TIDEMILL_STEM_CELLS_PYTHON": "4"}
 
@@ -127,8 +127,9 @@ def stored_executions() -> Sequence[Figure]:
             body = {"name": f"stored-{number:02}", "runtime": "node18", "code": "module.exports = async () => 1"}
             client.post("/v1/functions", json=body).raise_for_status()
         asyncio.run(records.store(directory / "data"))
-        PLANS.parent.mkdir(parents=True, exist_ok=True)
-        PLANS.write_text(asyncio.run(records.plans(directory / "data", "stored-00")), "utf-8")
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        told = asyncio.run(records.list_plans(directory / "data", "stored-00"))
+        (RESULTS / "executions-plans.txt").write_text(told, "utf-8")
         return [
             Figure(
                 measure=f"list of executions, 1,000,000 stored: {name}, p50",
@@ -139,6 +140,25 @@ def stored_executions() -> Sequence[Figure]:
             )
             for name, wanted in records.lists().items()
         ]
+
+
+def stored_requests() -> Sequence[Figure]:
+    """Measure lists of API requests and the lines of one, with 1,000,000 and 5,000,000 stored; write the plans."""
+    with backends.open_directory() as directory, platform.all_in_one(directory) as running:
+        with running.extra_horizon() as client:
+            for number in range(requests.OTHERS + 1):
+                create_api_function(client, f"stored-{number:02}")
+        asyncio.run(requests.store(directory / "data"))
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        told = asyncio.run(requests.list_plans(directory / "data"))
+        (RESULTS / "requests-plans.txt").write_text(told, "utf-8")
+        with running.extra_horizon() as client:
+            measured = {name: requests.list_p50_ms(client, rql) for name, rql in requests.lists().items()}
+            measured["log lines of one"] = requests.logs_p50_ms(client)
+    return [
+        Figure(measure=f"API requests, 1,000,000 stored: {name}, p50", value=p50, unit="ms", target=20, digits=1)
+        for name, p50 in measured.items()
+    ]
 
 
 def _few_call(running: Platform) -> Load:

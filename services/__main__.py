@@ -1,5 +1,5 @@
 """
-The command line: ``./tidemill up``, ``doctor``, ``user``, ``account``, ``keys``, ``signing-key``.
+The command line: ``./tidemill up``, ``doctor``, ``user``, ``role``, ``application``, ``account``, ``keys``, and so on.
 
 ``up`` runs all four services in one process; ``python -m services.<name>`` runs one of them on its own.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from services import all_in_one, doctor, keys, new_accounts, new_signing_key, users
+from services import all_in_one, applications, doctor, keys, new_accounts, new_signing_key, roles, users
 from services.credentials import first_credentials
 from services.invoker.pool.description import EngineDescription
 from services.run import with_settings
@@ -52,7 +52,7 @@ def migrate(settings: Settings, _arguments: argparse.Namespace) -> int:
         print("migrate needs TIDEMILL_DATABASE_URL; `./tidemill up` migrates its own database", file=sys.stderr)
         return 2
     credentials = first_credentials(settings.data.data_dir, settings.admin)
-    asyncio.run(all_in_one.prepare_database(settings.database.url.reveal(), credentials))
+    asyncio.run(all_in_one.prepare_database(settings, settings.database.url.reveal(), credentials))
     _say("the database is up to date")
     return 0
 
@@ -69,6 +69,8 @@ Tidemill is up at {address}  (API page: {address}/docs)
   password          {known.password}
   API key           {known.api_key}
   OAuth client id   {known.oauth_client_id}
+  OAuth 1.0 key     {known.oauth1_consumer_key}
+  OAuth 1.0 secret  {known.oauth1_consumer_secret}
   kept in           {settings.data.data_dir / "credentials.json"}
 
 Create a function, call it, see what happened:
@@ -113,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         ("up", up, "run all four services in one process"),
         ("migrate", migrate, "bring a database up to date and make the first account, once before the services"),
         ("doctor", doctor.main, "say what this machine can give functions, what is missing, and the fix"),
-        ("user", users.main, "add a user of the Extra Horizon dialect"),
+        ("user", users.main, "manage users of the Extra Horizon dialect"),
+        ("role", roles.main, "manage roles: named sets of permissions that users have"),
+        ("application", applications.main, "manage the OAuth applications that users log in through"),
         ("account", new_accounts.main, "add an account and its first API key, or give one another plan"),
         ("keys", keys.main, "list, add and rotate the master keys that secrets are sealed under"),
         ("signing-key", new_signing_key.main, "replace the key that receipts and attestations are signed with"),
@@ -126,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data-dir", help="where everything is kept (TIDEMILL_DATA_DIR, .tidemill)")
         if name == "user":
             users.add_arguments(command)
+        if name == "role":
+            roles.add_arguments(command)
+        if name == "application":
+            applications.add_arguments(command)
         if name == "account":
             new_accounts.add_arguments(command)
         if name == "keys":

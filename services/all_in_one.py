@@ -18,12 +18,14 @@ import services.deployer.app
 import services.invoker.app
 import services.logger.app
 from services.credentials import Credentials, first_credentials
+from services.first_consumer import ensure_first_consumer
 from services.invoker.keeper import settle_cut_off
 from services.invoker.pool.description import EngineDescription
 from services.keyring import FILE_NAME, open_envelope
 from services.ports import Ports, new_replica_id, open_bus, open_database, open_packages
 from shared.bus.bus import Bus
 from shared.bus.memory import MemoryBus
+from shared.crypto.envelope import Envelope
 from shared.crypto.passwords import hash_password
 from shared.crypto.tokens import sha256_hex, shown_prefix
 from shared.database import accounts, executions, migrate
@@ -76,13 +78,14 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
         await migrate.migrate(dsn)
     db = await open_database(settings, dsn, health, stack)
     credentials = first_credentials(settings.data.data_dir, settings.admin)
-    await _ensure_first_account(db, credentials)
+    envelope = open_envelope(settings.master_key, health, stack, own_file=settings.data.data_dir / FILE_NAME)
+    await _ensure_first_account(db, envelope, credentials)
     ports = Ports(
         replica_id=new_replica_id("all-in-one"),
         db=db,
         bus=await open_bus(_bus(settings), health, stack),
         packages=open_packages(settings, db, stack),
-        envelope=open_envelope(settings.master_key, health, stack, own_file=settings.data.data_dir / FILE_NAME),
+        envelope=envelope,
         health=health,
     )
     if settings.database.url is None:
@@ -125,20 +128,19 @@ def _bus(settings: Settings) -> Bus:
     return RabbitBus(settings.bus.amqp_url.reveal(), replica_id=new_replica_id("all-in-one"))
 
 
-async def prepare_database(dsn: str, credentials: Credentials) -> None:
+async def prepare_database(settings: Settings, dsn: str, credentials: Credentials) -> None:
     """Migrate a database and make the first account in it."""
     await migrate.migrate(dsn)
-    db = await Database.connect(dsn, max_size=1)
-    try:
+    async with AsyncExitStack() as stack:
+        db = await Database.connect(dsn, max_size=1)
+        stack.push_async_callback(db.close)
         # Work may be accepted before a logger is there to make the partitions of the day.
         await ensure_partitions(db, datetime.now(UTC).date())
-        await _ensure_first_account(db, credentials)
-    finally:
-        await db.close()
+        await _ensure_first_account(db, open_envelope(settings.master_key, Health("migrate"), stack), credentials)
 
 
-async def _ensure_first_account(db: Database, credentials: Credentials) -> None:
-    await accounts.ensure_first_account(
+async def _ensure_first_account(db: Database, envelope: Envelope, credentials: Credentials) -> None:
+    first = await accounts.ensure_first_account(
         db,
         AdminCredentials(
             email=credentials.email,
@@ -148,3 +150,4 @@ async def _ensure_first_account(db: Database, credentials: Credentials) -> None:
             oauth_client_id=credentials.oauth_client_id,
         ),
     )
+    await ensure_first_consumer(db, envelope, first.environment, credentials)

@@ -3,14 +3,15 @@ The first credentials: made once, kept in ``<data-dir>/credentials.json`` with m
 
 A value given by a setting wins and is written down; the others are made from the operating system's random
 source at the first start and stay the same ever after. The file is the only place the plain values are kept:
-the database has hashes.
+the database has hashes, and what signs requests sealed. What a newer version adds is made when it is missing.
 """
 
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import cast
 
 from shared.crypto.tokens import new_api_key
 from shared.process.settings import AdminSettings
@@ -28,6 +29,8 @@ class Credentials:
     password: str
     api_key: str
     oauth_client_id: str
+    oauth1_consumer_key: str
+    oauth1_consumer_secret: str
 
     def __repr__(self) -> str:
         return f"Credentials(email={self.email!r}, …)"
@@ -37,8 +40,8 @@ def first_credentials(directory: Path, given: AdminSettings) -> Credentials:
     """Return the first credentials: what settings fix, else what the file has, else new ones, written down."""
     path = directory / FILE_NAME
     known = _read(path)
-    credentials = _fix(known if known is not None else _make(), given)
-    if credentials != known:
+    credentials = _fix(Credentials(**{**asdict(_make()), **known}), given)
+    if asdict(credentials) != known:
         _write(path, credentials)
     return credentials
 
@@ -49,6 +52,8 @@ def _make() -> Credentials:
         password=secrets.token_urlsafe(18),
         api_key=new_api_key(),
         oauth_client_id=secrets.token_hex(20),
+        oauth1_consumer_key=secrets.token_hex(20),
+        oauth1_consumer_secret=secrets.token_hex(20),
     )
 
 
@@ -59,18 +64,26 @@ def _fix(credentials: Credentials, given: AdminSettings) -> Credentials:
         password=given.password.reveal() if given.password is not None else credentials.password,
         api_key=given.api_key.reveal() if given.api_key is not None else credentials.api_key,
         oauth_client_id=given.oauth_client_id or credentials.oauth_client_id,
+        oauth1_consumer_key=given.oauth1_consumer_key or credentials.oauth1_consumer_key,
+        oauth1_consumer_secret=given.oauth1_consumer_secret.reveal()
+        if given.oauth1_consumer_secret is not None
+        else credentials.oauth1_consumer_secret,
     )
 
 
-def _read(path: Path) -> Credentials | None:
+def _read(path: Path) -> dict[str, str]:
     try:
-        return Credentials(**json.loads(path.read_text("utf-8")))
+        known = json.loads(path.read_text("utf-8"))
+        unknown = known.keys() - {each.name for each in fields(Credentials)}
+        if unknown or not all(isinstance(value, str) for value in known.values()):
+            raise ValueError(f"unknown or no text: {sorted(unknown)}")
     except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
+        return {}
+    except (ValueError, AttributeError) as error:
         raise SystemExit(
             f"{path} is damaged ({error}); restore it, or remove it to have new credentials made"
         ) from error
+    return cast("dict[str, str]", known)
 
 
 def _write(path: Path, credentials: Credentials) -> None:

@@ -20,8 +20,11 @@ from shared.process.health import Health
 from shared.process.settings import MasterKeySettings
 
 FILE_NAME = "master.key"
-MEANING = "secrets can be neither kept nor given to functions"
-FIX = "set TIDEMILL_MASTER_KEY (openssl rand -base64 32) or TIDEMILL_KMS_KEY_ID, the same for all but the logger"
+MEANING = "secrets can be neither kept nor given to functions, and nobody can sign requests (OAuth 1.0)"
+FIX = (
+    "set TIDEMILL_MASTER_KEY (openssl rand -base64 32) or TIDEMILL_KMS_KEY_ID, the same for migrate and all services "
+    "but the logger"
+)
 NO_MASTER_KEY = f"no master key: {MEANING}; {FIX}"
 _OWNER_ONLY = 0o600
 _OTHERS = 0o077

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services import measurements
 from services.api.access.addresses import Addresses
-from services.api.access.credentials import CredentialCache
+from services.api.access.credentials import Credentials
 from services.api.access.key_usage import WRITE_EVERY_S, KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
@@ -24,6 +24,7 @@ from services.api.dialects.extrahorizon.routes import ExtraHorizonDialect
 from services.api.dialects.gateways.routes import GatewaysDialect
 from services.api.dialects.neo.browsers import Browsers
 from services.api.dialects.neo.routes import NeoDialect
+from services.api.direct_executions import DirectExecutions
 from services.api.dispatch import Dispatcher
 from services.api.http import Front
 from services.api.listen import listen
@@ -36,11 +37,21 @@ from services.api.settings import limits
 from services.api.task_notices import TaskNotices
 from services.ports import Ports, open_variables
 from services.signing import REFRESH_S, ServiceKey
-from shared.database import accounts, executions, variables
+from shared.database import accounts, api_keys, executions, oauth1, variables
+from shared.database import tasks as task_rows
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
-from shared.messages.messages import CredentialRevoked, DeploymentFinished, FunctionChanged, Notice
+from shared.database.oauth1 import UsedNonce
+from shared.database.tasks import NewTask
+from shared.domain.task import Task
+from shared.messages.messages import (
+    CredentialRevoked,
+    DeploymentFinished,
+    FunctionChanged,
+    Notice,
+    PermissionsChanged,
+)
 from shared.process.chores import every
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
@@ -80,8 +91,9 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     await _listen_to_notices(platform)
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("dispatch", platform.dispatcher.run())
-    tasks.spawn("key-usage", every(WRITE_EVERY_S, platform.key_usage.write))
-    stack.push_async_callback(platform.key_usage.close)
+    for name, usage in (("key-usage", platform.key_usage), ("token-usage", platform.token_usage)):
+        tasks.spawn(name, every(WRITE_EVERY_S, usage.write))
+        stack.push_async_callback(usage.close)
     tasks.spawn("signing-key", every(REFRESH_S, signing.refresh))
     tasks.spawn("seal-variables", every(_SEAL_EVERY_S, lambda: _seal_variables(ports)))
     browsers = Browsers(settings.browsers.cors_origins)
@@ -118,6 +130,12 @@ async def _seal_variables(ports: Ports) -> None:
 async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack: AsyncExitStack) -> Platform:
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
     stack.push_async_callback(accept.close)
+    nonces: GroupCommit[UsedNonce, bool] = GroupCommit(lambda rows: oauth1.use_nonces(ports.db, rows))
+    stack.push_async_callback(nonces.close)
+    tasks: GroupCommit[NewTask, Task] = GroupCommit(lambda rows: task_rows.accept(ports.db, rows))
+    stack.push_async_callback(tasks.close)
+    direct = DirectExecutions(ports.db, ports.replica_id, settings.api.max_direct_executions)
+    stack.push_async_callback(direct.close)
     task_notices = TaskNotices(ports.bus)
     stack.callback(task_notices.close)
     doors = CloudDoors(settings.aws)
@@ -130,12 +148,16 @@ async def _platform(settings: Settings, ports: Ports, signing: ServiceKey, stack
         packages=ports.packages,
         envelope=ports.envelope,
         attestor=Attestor(ports.db, signing, await asyncio.to_thread(measurements.server)),
-        credentials=CredentialCache(),
-        key_usage=KeyUsage(ports.db),
+        credentials=Credentials(),
+        key_usage=KeyUsage(ports.db, api_keys.note_use),
+        token_usage=KeyUsage(ports.db, oauth1.note_use),
         rate_limits=RateLimits(settings.rate_limit),
         addresses=Addresses(settings.rate_limit.trusted_proxies),
         accept=accept,
+        nonces=nonces,
         dispatcher=Dispatcher(ports.db, ports.bus),
+        tasks=tasks,
+        direct=direct,
         task_notices=task_notices,
         limits=limits(settings),
         aws=settings.aws,
@@ -154,6 +176,8 @@ async def _listen_to_notices(platform: Platform) -> None:
                 platform.deployments.on_finished(notice)
             case CredentialRevoked():
                 platform.credentials.drop(notice.credential_sha256)
+            case PermissionsChanged():
+                platform.credentials.drop_users(notice.account_id, frozenset(notice.user_ids))
 
     def on_gap() -> None:
         platform.functions.clear()

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from services.api.access.addresses import Addresses
-from services.api.access.credentials import CredentialCache
+from services.api.access.credentials import Credentials
 from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.deployments import DeploymentWaiters
+from services.api.direct_executions import DirectExecutions
 from services.api.dispatch import Dispatcher
 from services.api.task_notices import TaskNotices
 from shared.bus.bus import Bus
@@ -21,8 +22,11 @@ from shared.crypto.envelope import Envelope
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
+from shared.database.oauth1 import UsedNonce
 from shared.database.pool import Database
+from shared.database.tasks import NewTask
 from shared.domain.plan import DEFAULT_PLAN
+from shared.domain.task import Task
 from shared.packages.store import PackageStore
 from shared.process.aws_settings import AwsSettings
 
@@ -43,6 +47,8 @@ class Limits:
     """Whether anybody may sign up, and so make a workspace of their own."""
     plan: str = DEFAULT_PLAN
     """The pricing plan of new workspaces, by slug."""
+    open_registration: bool = False
+    """Whether anybody may register as a user."""
     max_timeout_s: int = 900
     """Longest time limit a function may have; a dialect may allow less."""
     api_function_timeout_s: int = 30
@@ -85,12 +91,16 @@ class Platform:
     packages: PackageStore
     envelope: Envelope
     attestor: Attestor
-    credentials: CredentialCache
+    credentials: Credentials
     key_usage: KeyUsage
+    token_usage: KeyUsage
     rate_limits: RateLimits
     addresses: Addresses
     accept: GroupCommit[NewExecution, AcceptedExecution]
+    nonces: GroupCommit[UsedNonce, bool]
     dispatcher: Dispatcher
+    tasks: GroupCommit[NewTask, Task]
+    direct: DirectExecutions
     task_notices: TaskNotices
     limits: Limits
     aws: AwsSettings

@@ -18,6 +18,8 @@ from services.api.http import Front
 _FIRST_HEAD_S = 30.0
 _KEEP_ALIVE_S = 75.0
 _LINGER_S = 2.0
+_REQUEST_LINE_BYTES = 32 * 1024
+"""A query of the longest RQL that is read, and more: a dialect says better than a parser that it is too long."""
 
 
 class Server(web.Server):
@@ -32,6 +34,7 @@ class Server(web.Server):
             lingering_time=_LINGER_S,
             # A body goes to the function as it was sent; our own bodies are not taken compressed.
             auto_decompress=False,
+            max_line_size=_REQUEST_LINE_BYTES,
         )
         self._front = front
         self._first_head_s = first_head_s

@@ -15,4 +15,5 @@ def limits(settings: Settings) -> Limits:
         open_sign_up=settings.workspaces.sign_up == "open",
         plan=settings.workspaces.plan,
         max_timeout_s=settings.engine.max_timeout_s,
+        open_registration=settings.api.registration == "open",
     )

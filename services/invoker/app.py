@@ -14,6 +14,7 @@ from typing import Any
 
 from services import measurements
 from services.invoker.dead_letters import DeadLetters
+from services.invoker.due import DueLoop
 from services.invoker.executions import ExecutionRunner
 from services.invoker.host_services.build import open_host_services
 from services.invoker.invoke import Invoker
@@ -23,12 +24,13 @@ from services.invoker.pool.pool import FunctionCode, WorkerPool
 from services.invoker.providers.clouds import Clouds, Runner
 from services.invoker.receipts import SIGN_S, Receipts
 from services.invoker.settings import KEEP_CONNECTION_S, PACKAGE_CACHE_BYTES, engine_settings
+from services.invoker.tasks import TaskLimits, TaskRunner
 from services.invoker.vault import Vault
 from services.ports import Ports, open_variables
 from services.signing import REFRESH_S, ServiceKey
 from shared.database.function_cache import FunctionCache
 from shared.domain.placement import AWS
-from shared.messages.messages import FunctionChanged, Notice
+from shared.messages.messages import FunctionChanged, Notice, TasksWaiting
 from shared.messages.topology import ASYNC_QUEUE
 from shared.packages.cache import PackageCache
 from shared.process.chores import every
@@ -43,11 +45,15 @@ class InvokerService:
 
     ports: Ports
     pool: WorkerPool
+    due: DueLoop
+    tasks: TaskRunner
 
     async def drain(self) -> None:
         """Take nothing new; finish what is held."""
         self.ports.health.drain()
+        await self.due.stop()
         await self.ports.bus.stop_consuming()
+        await self.tasks.drained()
 
 
 async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervisor: Supervisor) -> InvokerService:
@@ -80,9 +86,38 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         lane_width=settings.engine.max_workers_per_function,
     )
     stack.push_async_callback(runner.close)
+    due = DueLoop(ports.db)
+    task_runner = TaskRunner(
+        ports.db,
+        invoker,
+        ports.bus.record,
+        TaskLimits(at_once=settings.engine.max_tasks_at_once, held=settings.engine.max_async_in_flight),
+        holder=ports.replica_id,
+        on_end=due.wake,
+    )
+    stack.push_async_callback(task_runner.close)
+
+    await _listen(ports, functions, vault, pool, due)
+    tasks = await stack.enter_async_context(supervisor.child())
+    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=await _details(pool)).start(tasks)
+    tasks.spawn("invoker-signing-key", every(REFRESH_S, signing.refresh))
+    tasks.spawn("invoker-receipts", every(SIGN_S, receipts.make_missing))
+    tasks.spawn("invoker-due", due.run(task_runner))
+    await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
+    await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
+    await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)
+    ports.health.add("receipts", signing.check, readiness=False)
+    _report(pool, ports, stack)
+    return InvokerService(ports=ports, pool=pool, due=due, tasks=task_runner)
+
+
+async def _listen(ports: Ports, functions: FunctionCache, vault: Vault, pool: WorkerPool, due: DueLoop) -> None:
+    """Act on what every replica is told."""
 
     def on_notice(notice: Notice) -> None:
-        if isinstance(notice, FunctionChanged):
+        if isinstance(notice, TasksWaiting):
+            due.wake()
+        elif isinstance(notice, FunctionChanged):
             functions.on_change(notice)
             vault.forget(notice.function_id)
             if notice.deleted:
@@ -95,16 +130,6 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         vault.clear()
 
     await ports.bus.subscribe(on_notice, on_gap=on_gap)
-    tasks = await stack.enter_async_context(supervisor.child())
-    await Keeper(ports.db, ports.bus, replica_id=ports.replica_id, details=await _details(pool)).start(tasks)
-    tasks.spawn("invoker-signing-key", every(REFRESH_S, signing.refresh))
-    tasks.spawn("invoker-receipts", every(SIGN_S, receipts.make_missing))
-    await ports.bus.consume_dead_letters(DeadLetters(ports.db, ports.bus).settle)
-    await ports.bus.consume_work(ASYNC_QUEUE, runner.run, max_in_flight=settings.engine.max_async_in_flight)
-    await ports.bus.serve_calls(invoker.answer, max_in_flight=settings.engine.max_sync_in_flight)
-    ports.health.add("receipts", signing.check, readiness=False)
-    _report(pool, ports, stack)
-    return InvokerService(ports=ports, pool=pool)
 
 
 def _clouds(settings: Settings, ports: Ports) -> Clouds:

@@ -32,6 +32,7 @@ from shared.messages.messages import (
     ExecutionFinished,
     InvocationReply,
     InvokeFunction,
+    LogLinesWritten,
     Record,
     SecretsAsked,
 )
@@ -86,6 +87,8 @@ class Invoker:
             return self._refuse(command, error)
         if command.api_call is not None:
             return self._answer_api_call(command, function, report)
+        if command.kind == ExecutionKind.DIRECT:
+            return self._answer_direct(command, report)
         return self._answer_execution(command, function, report)
 
     async def run(
@@ -151,6 +154,13 @@ class Invoker:
             record = replace(record, receipt=self._receipts.at_once(ended_run(record, function.version.code_hash)))
         self._record(record)
         return reply
+
+    def _answer_direct(self, command: InvokeFunction, report: Report) -> InvocationReply:
+        """Answer a direct task; its row is the api's, which holds its lease."""
+        if report.logs:
+            self._record(LogLinesWritten(record_id=command.record_id, first_number=0, lines=report.logs))
+        result = report.outcome.result if isinstance(report.outcome, Returned) else b""
+        return _reply(command, report, failure_of(report.outcome), payload=result)
 
     def _refuse(self, command: InvokeFunction, error: PlatformError) -> InvocationReply:
         """
@@ -224,6 +234,8 @@ def _reply(
         duration_ms=duration,
         cold_start=report.timings.cold_start,
         payload=payload,
+        log_lines=len(report.logs),
+        dropped_log_lines=report.dropped_log_lines,
     )
 
 

@@ -1,9 +1,9 @@
 """
-What keeps accepted executions from being forgotten: three small loops, safe to run in every invoker.
+What keeps accepted executions and tasks from being forgotten: three small loops, safe to run in every invoker.
 
 - ``beat`` says that this invoker is alive; its leases count only while it does.
 - ``relay`` sends executions whose command never went out, or went out so long ago that it must be lost.
-- ``reap`` settles running executions whose lease ran out or whose invoker is gone, as interrupted.
+- ``reap`` settles running executions and tasks whose lease ran out or whose invoker is gone, as interrupted.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from shared.bus.bus import Bus
-from shared.database import executions, replicas
+from shared.database import executions, replicas, task_queue
 from shared.database.executions import Dispatch
 from shared.database.pool import Database
 from shared.messages.messages import RunExecution
@@ -88,23 +88,26 @@ class Keeper:
         time to say that it is alive before any is taken for dead.
         """
         await self.beat()
-        heard_for = self._now() - self._beating_since
-        _tell(await executions.interrupt_lost(self._db, silent_holders=heard_for >= executions.HOLDER_SILENT_S))
+        could_be_heard = self._now() - self._beating_since >= executions.HOLDER_SILENT_S
+        _tell("executions_interrupted", await executions.interrupt_lost(self._db, silent_holders=could_be_heard))
+        _tell("tasks_interrupted", await task_queue.interrupt_lost(self._db, silent_holders=could_be_heard))
 
 
 async def settle_cut_off(db: Database) -> None:
     """
-    Settle every running execution as interrupted, at once.
+    Settle every running execution and task as interrupted, at once.
 
     For a process that starts on a database nobody else can reach: whatever was running ended with the last one.
     """
     while interrupted := await executions.interrupt_all(db):
-        _tell(interrupted)
+        _tell("executions_interrupted", interrupted)
+    while interrupted := await task_queue.interrupt_all(db):
+        _tell("tasks_interrupted", interrupted)
 
 
-def _tell(interrupted: list[str]) -> None:
+def _tell(event: str, interrupted: list[str]) -> None:
     if interrupted:
-        logger.warning("executions_interrupted", count=len(interrupted), execution_ids=interrupted[:20])
+        logger.warning(event, count=len(interrupted), ids=interrupted[:20])
 
 
 def _command(dispatch: Dispatch) -> RunExecution:

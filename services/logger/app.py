@@ -7,11 +7,12 @@ It has nothing to drain of its own: the bus hands over what it holds when it is 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from services.logger import retention
+from services.logger import retention, task_counts
 from services.logger.batches import RecordWriter
 from services.logger.ledger import Ledger
-from services.logger.settings import CHORES_EVERY_S, LEDGER_EVERY_S, MAX_BATCH, MAX_WAIT_S
+from services.logger.settings import CHORES_EVERY_S, LEDGER_EVERY_S, MAX_BATCH, MAX_WAIT_S, NONCES_EVERY_S
 from services.ports import Ports
+from shared.database import oauth1
 from shared.process.chores import every
 from shared.process.settings import Settings
 from shared.process.supervise import Supervisor
@@ -41,8 +42,13 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         await retention.ensure_partitions(ports.db)
         await retention.drop_expired(ports.db, keep_days)
 
+    async def count_tasks() -> None:
+        await task_counts.export(ports.db)
+
     tasks = await stack.enter_async_context(supervisor.child())
     tasks.spawn("logger-chores", every(CHORES_EVERY_S, chores))
+    tasks.spawn("logger-nonces", every(NONCES_EVERY_S, lambda: oauth1.forget_nonces(ports.db)))
     tasks.spawn("logger-ledger", every(LEDGER_EVERY_S, ledger.export))
+    tasks.spawn("logger-tasks", every(LEDGER_EVERY_S, count_tasks))
     ports.health.add("ledger", ledger.check, readiness=False)
     return LoggerService(ports=ports)

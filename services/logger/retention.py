@@ -1,8 +1,8 @@
 """
 Chores: partitions made before they are needed, everything dropped when its time is over.
 
-Records go by whole days. Idempotency keys, tokens, long ended deployments and what these left go by the row. Every
-logger does all of it; doing it twice changes nothing.
+Records go by whole days. Idempotency keys, tokens, long ended deployments and what these left, and tasks, go by the
+row. Every logger does all of it; doing it twice changes nothing.
 """
 
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from services.logger.settings import DAYS_AHEAD
-from shared.database import access, deployments, executions, partitions, variables
+from shared.database import access, authorizations, deployments, idempotency, partitions, tasks, variables
 from shared.database.pool import Database
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,10 @@ async def drop_expired(db: Database, keep_days: int) -> None:
     dropped = await partitions.drop_old_partitions(db, keep_days)
     if dropped:
         _log.info("partitions_dropped", partitions=dropped)
-    await executions.forget_idempotency_keys(db)
+    await idempotency.forget(db)
     await access.forget_expired_tokens(db)
+    await authorizations.forget_expired(db)
     await deployments.forget_ended(db, keep_days)
     await variables.forget_unused(db, keep_days)
+    while forgotten := await tasks.forget_ended(db, keep_days):
+        _log.info("tasks_forgotten", count=forgotten)

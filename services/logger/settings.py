@@ -8,4 +8,6 @@ DAYS_AHEAD = 2
 """For how many days after today there are partitions, so that a logger may be away that long."""
 
 CHORES_EVERY_S = 3600.0
+NONCES_EVERY_S = 60.0
+"""Nonces count for minutes, and there is one for each signed request."""
 LEDGER_EVERY_S = 15.0

@@ -15,6 +15,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from shared.domain.errors import UnavailableError
 
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1024
+"""What a new password may be, in characters; a longer one is none of anybody's."""
+
 _hasher = PasswordHasher()
 
 

@@ -1,12 +1,12 @@
 """
-Who may come in: API keys, OAuth applications, tokens, users and their roles.
+Who may come in: API keys, OAuth2 tokens, users and their roles.
 
 Keys and tokens are found by their SHA-256 alone; the plain ones are never stored. Rows say when a credential
 expires or expired: what that means to a caller is the api's to say.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
@@ -14,8 +14,9 @@ import asyncpg
 from shared.database.pool import Queries
 from shared.database.text import storable
 from shared.domain.errors import NameTakenError
+from shared.domain.ids import new_record_id
 
-_USER_PERMISSIONS = """
+USER_PERMISSIONS = """
     coalesce((SELECT array_agg(DISTINCT permission ORDER BY permission)
               FROM user_roles ur JOIN roles r ON r.id = ur.role_id, unnest(r.permissions) AS permission
               WHERE ur.user_id = u.id), '{}')
@@ -70,12 +71,17 @@ class RefreshRow:
 
     user_id: str
     application_id: str
+    authorization_id: str | None
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTokens:
-    """A pair of tokens to be kept, as digests."""
+    """
+    A pair of tokens to be kept, as digests.
+
+    ``authorization_id`` says what code they were given for, ``password_hash`` the password that was shown for them.
+    """
 
     access_sha256: str
     access_expires_at: datetime
@@ -83,6 +89,10 @@ class NewTokens:
     refresh_expires_at: datetime
     user_id: str
     application_id: str
+    access_id: str = field(default_factory=new_record_id)
+    refresh_id: str = field(default_factory=new_record_id)
+    authorization_id: str | None = None
+    password_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,28 +112,6 @@ class UserRow:
     permissions: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleRow:
-    """A role with its permissions."""
-
-    id: str
-    name: str
-    description: str
-    permissions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationRow:
-    """An OAuth application; a public one has no secret."""
-
-    id: str
-    account_id: str
-    environment_id: str
-    name: str
-    client_id: str
-    client_secret_sha256: str | None
 
 
 async def find_api_key(db: Queries, sha256: str) -> KeyRow | None:
@@ -163,7 +151,7 @@ async def find_access_token(db: Queries, sha256: str) -> TokenRow | None:
     row = await db.fetchrow(
         f"""
         SELECT t.user_id, t.application_id, u.account_id, a.environment_id, t.expires_at,
-               {_USER_PERMISSIONS} AS permissions
+               {USER_PERMISSIONS} AS permissions
         FROM access_tokens t JOIN users u ON u.id = t.user_id JOIN applications a ON a.id = t.application_id
         WHERE t.sha256 = $1
         """,  # noqa: S608 - built from constants
@@ -172,14 +160,19 @@ async def find_access_token(db: Queries, sha256: str) -> TokenRow | None:
     return None if row is None else TokenRow(**{**row, "permissions": tuple(row["permissions"])})
 
 
-async def insert_tokens(db: Queries, tokens: NewTokens) -> None:
-    """Keep a pair of tokens, both or none."""
+async def insert_tokens(db: Queries, tokens: NewTokens) -> bool:
+    """Keep a pair of tokens, both or none; False, and none, when the user has another password by now."""
+    if tokens.password_hash is not None and not await has_password(db, tokens.user_id, tokens.password_hash):
+        return False
     await db.execute(
         """
         WITH access AS (
-            INSERT INTO access_tokens (sha256, user_id, application_id, expires_at) VALUES ($1, $5, $6, $2)
+            INSERT INTO access_tokens
+                (sha256, id, user_id, application_id, expires_at, refresh_token_id, authorization_id)
+            VALUES ($1, $7, $5, $6, $2, $8, $9)
         )
-        INSERT INTO refresh_tokens (sha256, user_id, application_id, expires_at) VALUES ($3, $5, $6, $4)
+        INSERT INTO refresh_tokens (sha256, id, user_id, application_id, expires_at, authorization_id)
+        VALUES ($3, $8, $5, $6, $4, $9)
         """,
         tokens.access_sha256,
         tokens.access_expires_at,
@@ -187,7 +180,19 @@ async def insert_tokens(db: Queries, tokens: NewTokens) -> None:
         tokens.refresh_expires_at,
         tokens.user_id,
         tokens.application_id,
+        tokens.access_id,
+        tokens.refresh_id,
+        tokens.authorization_id,
     )
+    return True
+
+
+async def has_password(db: Queries, user_id: str, password_hash: str) -> bool:
+    """Tell whether that is the user's password still; in a transaction it stays so until the end of it."""
+    held = await db.fetchval(
+        "SELECT true FROM users WHERE id = $1 AND password_hash = $2 FOR SHARE", user_id, password_hash
+    )
+    return held is not None
 
 
 async def use_refresh_token(db: Queries, sha256: str, application_id: str | None = None) -> RefreshRow | None:
@@ -200,7 +205,7 @@ async def use_refresh_token(db: Queries, sha256: str, application_id: str | None
         """
         UPDATE refresh_tokens SET used_at = now()
         WHERE sha256 = $1 AND used_at IS NULL AND ($2::text IS NULL OR application_id = $2)
-        RETURNING user_id, application_id, expires_at
+        RETURNING user_id, application_id, authorization_id, expires_at
         """,
         sha256,
         application_id,
@@ -228,7 +233,7 @@ async def _user(db: Queries, condition: str, value: str) -> UserRow | None:
     row = await db.fetchrow(
         f"""
         SELECT u.id, u.account_id, u.email, u.password_hash, u.first_name, u.last_name, u.language, u.time_zone,
-               u.phone_number, u.activation, u.created_at, u.updated_at, {_USER_PERMISSIONS} AS permissions
+               u.phone_number, u.activation, u.created_at, u.updated_at, {USER_PERMISSIONS} AS permissions
         FROM users u WHERE {condition}
         """,  # noqa: S608 - built from constants
         value,
@@ -281,27 +286,3 @@ async def grant_role(db: Queries, user_id: str, role_id: str) -> None:
     await db.execute(
         "INSERT INTO user_roles (user_id, role_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", user_id, role_id
     )
-
-
-async def roles_of(db: Queries, user_id: str) -> list[RoleRow]:
-    """Return the roles a user has, by name."""
-    rows = await db.fetch(
-        """
-        SELECT r.id, r.name, r.description, r.permissions
-        FROM user_roles ur JOIN roles r ON r.id = ur.role_id WHERE ur.user_id = $1 ORDER BY r.name, r.id
-        """,
-        user_id,
-    )
-    return [RoleRow(**{**row, "permissions": tuple(row["permissions"])}) for row in rows]
-
-
-async def find_application(db: Queries, client_id: str) -> ApplicationRow | None:
-    """Return the OAuth application with the client id."""
-    row = await db.fetchrow(
-        """
-        SELECT id, account_id, environment_id, name, client_id, client_secret_sha256
-        FROM applications WHERE client_id = $1
-        """,
-        storable(client_id),
-    )
-    return None if row is None else ApplicationRow(**row)

@@ -8,7 +8,7 @@ the platform's own: its default environment is where callers without credentials
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.database import access, cloud_connections, people, workspaces
+from shared.database import access, applications, cloud_connections, people, workspaces
 from shared.database.pool import Connection, Database, Queries
 from shared.database.slugs import free_slug
 from shared.database.text import storable
@@ -18,7 +18,12 @@ from shared.domain.permission import API_KEY_PERMISSIONS, EXTRA_HORIZON_PERMISSI
 from shared.domain.workspace import Membership, Role
 
 _FIRST_ACCOUNT_LOCK = 0x6163_636F_756E_7431
-_ADMIN_ROLE = "admin"
+ADMIN_ROLE = "admin"
+"""The role that is given every permission at every start."""
+OWN_ROLE = "user "
+"""What the name of a role begins with that was made for one user; their id follows."""
+FIRST_VERSION = "v1"
+"""The version of the applications that the platform makes itself."""
 _FIRST_PROJECT = "default"
 
 
@@ -117,7 +122,7 @@ async def default_environment(db: Queries) -> Environment:
 
 async def add_user(db: Database, email: str, password_hash: str, permissions: Sequence[str]) -> str:
     """
-    Add a user to the platform's own account, with a role of their own that has these permissions; return the id.
+    Add a user to the platform's own account, with a role of their own for these permissions, if any; return the id.
 
     Raises:
         NameTakenError: there is a user with that email.
@@ -128,8 +133,10 @@ async def add_user(db: Database, email: str, password_hash: str, permissions: Se
         account_id = (await default_environment(connection)).account_id
         user_id = new_record_id()
         await access.insert_user(connection, user_id, account_id, email, password_hash)
-        role_id = await access.insert_role(connection, new_record_id(), account_id, f"user {user_id}", permissions)
-        await access.grant_role(connection, user_id, role_id)
+        if permissions:
+            own_role = f"{OWN_ROLE}{user_id}"
+            role_id = await access.insert_role(connection, new_record_id(), account_id, own_role, permissions)
+            await access.grant_role(connection, user_id, role_id)
         return user_id
 
     return await db.in_transaction(work)
@@ -197,7 +204,7 @@ async def _ensure_admin(connection: Connection, account_id: str, admin: AdminCre
             "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", user_id, admin.password_hash
         )
     role_id = await access.insert_role(
-        connection, new_record_id(), account_id, _ADMIN_ROLE, EXTRA_HORIZON_PERMISSIONS, "Everything"
+        connection, new_record_id(), account_id, ADMIN_ROLE, EXTRA_HORIZON_PERMISSIONS, "Everything"
     )
     await access.grant_role(connection, user_id, role_id)
     if await workspaces.add_member(connection, account_id, user_id, Membership(role=Role.OWNER)):
@@ -206,19 +213,22 @@ async def _ensure_admin(connection: Connection, account_id: str, admin: AdminCre
 
 
 async def _ensure_application(connection: Connection, environment: Environment, client_id: str) -> str:
-    await connection.execute(
-        """
-        INSERT INTO applications (id, account_id, environment_id, name, client_id)
-        VALUES ($1, $2, $3, 'default', $4) ON CONFLICT (client_id) DO NOTHING
-        """,
-        new_record_id(),
-        environment.account_id,
-        environment.id,
-        client_id,
+    known = await applications.find_client(connection, client_id)
+    if known is not None:
+        return known.id
+    application = applications.NewApplication(
+        id=new_record_id(),
+        account_id=environment.account_id,
+        environment_id=environment.id,
+        type="oauth2",
+        name="default",
     )
-    known = await access.find_application(connection, client_id)
-    assert known is not None  # inserted above, or there before
-    return known.id
+    await applications.insert_application(connection, application)
+    client = applications.NewClient(
+        id=new_record_id(), application_id=application.id, name=FIRST_VERSION, client_id=client_id
+    )
+    await applications.insert_client(connection, client)
+    return application.id
 
 
 async def _ensure_key(connection: Connection, environment: Environment, sha256: str, prefix: str) -> str:

@@ -8,7 +8,6 @@ runs are recorded, and all reading, is in ``execution_records.py``; which comman
 ``dispatches.py``.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,11 +27,12 @@ from shared.database.execution_records import (
     ledger,
     list_executions,
 )
+from shared.database.idempotency import CLAIMED, first_with_key, stored_key
 from shared.database.leases import HOLDER_SILENT_S, PutOff, interrupt_all, interrupt_lost, put_off
 from shared.database.partitions import days_of, ensure_days, is_partition_missing
 from shared.database.pool import Database, Queries, Row
 from shared.database.stats import ACCEPT_SHARD, SETTLE_SHARD, count_accepted, count_ended
-from shared.database.text import json_text, storable_or_none, stored_bytes
+from shared.database.text import json_text, stored_bytes
 from shared.domain.execution import ExecutionKind, ExecutionStatus
 from shared.domain.outcome import Failure, Timings
 from shared.domain.states import EXECUTION, sources
@@ -51,7 +51,6 @@ __all__ = [
     "cancel",
     "claim",
     "find_execution",
-    "forget_idempotency_keys",
     "insert_finished",
     "interrupt_all",
     "interrupt_lost",
@@ -64,8 +63,6 @@ __all__ = [
     "undispatch_all",
     "undispatched",
 ]
-
-_LONGEST_KEY = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,29 +167,15 @@ _ACCEPT = f"""
                              $8::text[], $9::text[])
             AS t(id, function_id, environment_id, version_id, kind, params, created_by_user, created_by_application,
                  idempotency_key)
-    ), keyed AS (
-        INSERT INTO idempotency_keys AS k (environment_id, key, execution_id, created_at)
-        SELECT environment_id, idempotency_key, id, now() FROM input WHERE idempotency_key IS NOT NULL
-        ORDER BY environment_id, idempotency_key
-        ON CONFLICT (environment_id, key) DO UPDATE SET
-            execution_id = CASE WHEN k.created_at < now() - interval '24 hours' THEN excluded.execution_id
-                                ELSE k.execution_id END,
-            created_at = CASE WHEN k.created_at < now() - interval '24 hours' THEN now() ELSE k.created_at END
-        RETURNING environment_id, key, execution_id, created_at
-    ), resolved AS (
-        SELECT input.*, coalesce(keyed.execution_id, input.id) AS execution_id,
-               coalesce(keyed.created_at, now()) AS accepted_at
-        FROM input LEFT JOIN keyed
-            ON keyed.environment_id = input.environment_id AND keyed.key = input.idempotency_key
-    ), inserted AS (
+    ), {CLAIMED}, inserted AS (
         INSERT INTO executions (id, function_id, environment_id, version_id, kind, status, params, accepted_at,
                                 created_by_user, created_by_application, idempotency_key)
         SELECT id, function_id, environment_id, version_id, kind, 'queued', params, accepted_at,
                created_by_user, created_by_application, idempotency_key
-        FROM resolved WHERE execution_id = id
+        FROM resolved WHERE kept_id = id
         RETURNING function_id, kind
     ), counted AS ({count_accepted("inserted", "$10::smallint")})
-    SELECT id, execution_id, accepted_at FROM resolved
+    SELECT id, kept_id, accepted_at FROM resolved
 """  # noqa: S608 - built from constants
 
 
@@ -214,7 +197,7 @@ async def accept(db: Database, new: Sequence[NewExecution]) -> list[AcceptedExec
 
 
 async def _accept(db: Database, new: Sequence[NewExecution]) -> list[AcceptedExecution]:
-    first_of = _first_with_key(new)
+    first_of = first_with_key(new)
     fresh = sorted({row.id: row for row in first_of.values()}.values(), key=lambda row: row.id)
     rows = await db.fetch(
         _ACCEPT,
@@ -226,35 +209,15 @@ async def _accept(db: Database, new: Sequence[NewExecution]) -> list[AcceptedExe
         [stored_bytes(row.params) for row in fresh],
         [row.created_by_user for row in fresh],
         [row.created_by_application for row in fresh],
-        [_key(row.idempotency_key) for row in fresh],
+        [stored_key(row.idempotency_key) for row in fresh],
         ACCEPT_SHARD,
     )
     became = {row["id"]: row for row in rows}
     return [_accepted(row.id, became[first_of[row.id].id]) for row in new]
 
 
-def _first_with_key(new: Sequence[NewExecution]) -> dict[str, NewExecution]:
-    """Return, for each row's id, the first row of the batch with the same key: itself when it has none."""
-    firsts: dict[tuple[str, str], NewExecution] = {}
-    return {
-        row.id: row
-        if row.idempotency_key is None
-        else firsts.setdefault((row.environment_id, row.idempotency_key), row)
-        for row in new
-    }
-
-
-def _key(key: str | None) -> str | None:
-    """Return a key as it is kept: a long one by its digest, because an index takes no long ones."""
-    if key is None or len(key) <= _LONGEST_KEY:
-        return storable_or_none(key)
-    return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
 def _accepted(own_id: str, row: Row) -> AcceptedExecution:
-    return AcceptedExecution(
-        id=row["execution_id"], accepted_at=row["accepted_at"], is_new=row["execution_id"] == own_id
-    )
+    return AcceptedExecution(id=row["kept_id"], accepted_at=row["accepted_at"], is_new=row["kept_id"] == own_id)
 
 
 async def claim(db: Queries, claims: Sequence[Claim]) -> list[ClaimedExecution | None]:
@@ -381,11 +344,6 @@ async def _leave_queue(db: Queries, execution_id: str, event: str, status: str, 
         SETTLE_SHARD,
     )
     return ended is not None
-
-
-async def forget_idempotency_keys(db: Queries) -> None:
-    """Forget the idempotency keys that count no more."""
-    await db.execute("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")
 
 
 def _json(value: Failure | Timings | None) -> str | None:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
+from shared.database.api_request_counts import SHARD, count_dropped
 from shared.database.pool import Connection, Database, Queries
 from shared.database.stats import SETTLE_SHARD, count_ended, count_gone
 from shared.domain.errors import UnavailableError
@@ -18,7 +19,8 @@ from shared.domain.ids import first_id_at, record_time
 from shared.domain.states import EXECUTION, sources
 
 _EXECUTIONS = "executions"
-TABLES = (_EXECUTIONS, "api_requests", "log_lines", "secret_accesses")
+_API_REQUESTS = "api_requests"
+TABLES = (_EXECUTIONS, _API_REQUESTS, "log_lines", "secret_accesses")
 _LOCK = 0x7061_7274_6974_6E73
 _LOCK_WAIT = "5s"
 _DROP_WAIT = "2s"
@@ -121,9 +123,13 @@ async def _drop(db: Database, name: str) -> bool:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         if name not in await partitions(connection):
             return
+        # What is counted is what is dropped: nothing is written meanwhile.
+        await connection.execute(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
         if name.startswith(_EXECUTIONS):
             await _count_unended(connection, name)
             await connection.execute(count_gone(name, "$1::smallint"), SETTLE_SHARD)
+        if name.startswith(_API_REQUESTS):
+            await connection.execute(count_dropped(name, "$1::smallint"), SHARD)
         await connection.execute(f"DROP TABLE {name}")
 
     try:

@@ -78,7 +78,7 @@ async def delete(db: Queries, environment_id: str, schedule_id: str) -> bool:
 _FIRE = f"""
     WITH due AS (
         SELECT id AS schedule_id, next_at AS due_at, clock_timestamp() AS moment FROM schedules
-        WHERE next_at <= clock_timestamp() ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        WHERE next_at <= now() ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ), numbered AS (
         SELECT schedule_id, due_at, moment, (row_number() OVER (ORDER BY due_at, schedule_id))::integer AS number
         FROM due

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from shared.crypto.envelope import Sealed
 from shared.database.pool import Queries
 
-TABLES = ("secrets", "signing_keys", "session_keys", "cloud_credentials", "variable_sets")
+TABLES = (
+    "secrets",
+    "signing_keys",
+    "oauth1_consumers",
+    "oauth1_tokens",
+    "session_keys",
+    "cloud_credentials",
+    "variable_sets",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

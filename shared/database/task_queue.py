@@ -33,6 +33,15 @@ class Waiting:
     due_in_s: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many queued tasks wait for their turn, how many are in progress, how long the first of the former waits."""
+
+    waiting: int
+    in_progress: int
+    waited_s: float
+
+
 async def waiting(db: Queries) -> Waiting:
     """Tell what there is to do, by the database's clock."""
     row = await db.fetchrow(
@@ -47,12 +56,29 @@ async def waiting(db: Queries) -> Waiting:
     return Waiting(ready=row["ready"], due_in_s=row["due_in_s"])
 
 
+async def load(db: Queries) -> Load:
+    """Count what is in the queue, by the database's clock."""
+    row = await db.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE status = 'new') AS waiting,
+               count(*) FILTER (WHERE status = 'inProgress') AS in_progress,
+               greatest(extract(epoch FROM clock_timestamp() - min(due_at) FILTER (WHERE status = 'new')), 0)
+                   ::double precision AS waited_s
+        FROM (SELECT status, due_at FROM tasks WHERE status = 'new' AND ready
+              UNION ALL SELECT status, due_at FROM tasks WHERE status = 'inProgress' AND NOT direct) queue
+        """
+    )
+    assert row is not None  # an aggregate has one row
+    return Load(**row)
+
+
 async def make_ready(db: Queries, limit: int = 1_000) -> int:
     """Mark up to ``limit`` tasks whose time has come; return how many."""
+    # now() stays the same while a statement runs, so the index tells where to stop; clock_timestamp() reads them all.
     made = await db.fetch(
         """
         UPDATE tasks SET ready = true WHERE id IN (
-            SELECT id FROM tasks WHERE status = 'new' AND NOT ready AND due_at <= clock_timestamp()
+            SELECT id FROM tasks WHERE status = 'new' AND NOT ready AND due_at <= now()
             ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
         ) RETURNING 1
         """,
@@ -111,29 +137,42 @@ async def claim(db: Database, *, holder: str, lease_s: float, at_once: int, limi
     return sorted(claimed, key=lambda task: (-task.priority, task.due_at, task.id))
 
 
-async def release(db: Database, holder: str, *, keep: Sequence[str]) -> list[str]:
+async def release(db: Queries, holder: str, run_ids: Sequence[str]) -> list[str]:
     """
-    Put tasks of ``holder`` that it did not begin back in the queue: all but those to ``keep``; return their ids.
+    Put tasks that ``holder`` claimed and did not begin back in the queue; return the ids of those it held.
 
-    For claims whose answer was lost, and for tasks there is no place for. It waits for claims that are being made.
+    Each is named by the run id of its claim: a release that is asked for again must not undo a later claim.
+    """
+    return await _release(db, holder, "run_id = ANY($3::text[])", run_ids)
+
+
+async def release_all_but(db: Database, holder: str, kept_run_ids: Sequence[str]) -> list[str]:
+    """
+    Put every task that ``holder`` claimed back in the queue but those whose runs it knows of; return their ids.
+
+    For claims whose answer was lost: it waits for such a one if that is still being made.
     """
 
-    async def work(connection: Connection) -> list[Row]:
+    async def work(connection: Connection) -> list[str]:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _CLAIMING)
-        rows = await connection.fetch(
-            f"""
-            UPDATE tasks SET status = 'new', updated_at = {NOW}, status_changed_at = {NOW}, started_at = NULL,
-                   run_id = NULL, lease_holder = NULL, lease_until = NULL
-            WHERE lease_holder = $1 AND status = ANY($2::text[]) AND NOT direct AND id <> ALL($3::text[])
-            RETURNING id
-            """,  # noqa: S608 - built from constants
-            holder,
-            sources(TASK, "released"),
-            list(keep),
-        )
-        return list(rows)
+        return await _release(connection, holder, "run_id <> ALL($3::text[])", kept_run_ids)
 
-    return sorted(row["id"] for row in await db.in_transaction(work))
+    return await db.in_transaction(work)
+
+
+async def _release(db: Queries, holder: str, condition: str, run_ids: Sequence[str]) -> list[str]:
+    rows = await db.fetch(
+        f"""
+        UPDATE tasks SET status = 'new', updated_at = {NOW}, status_changed_at = {NOW}, started_at = NULL,
+               run_id = NULL, lease_holder = NULL, lease_until = NULL
+        WHERE lease_holder = $1 AND status = 'inProgress' AND status = ANY($2::text[]) AND NOT direct AND {condition}
+        RETURNING id
+        """,  # noqa: S608 - built from constants
+        holder,
+        sources(TASK, "released"),
+        list(run_ids),
+    )
+    return sorted(row["id"] for row in rows)
 
 
 _LEASE_OVER = "lease_until < now()"

@@ -7,10 +7,11 @@ and the task that takes its place are written by the same statement, so neither 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
-from shared.database.pool import Queries, Row
+from shared.database.idempotency import CLAIMED, first_with_key, stored_key
+from shared.database.pool import Database, Queries, Row
 from shared.database.records import failure_from
 from shared.database.text import json_text, storable, storable_or_none, stored_bytes
 from shared.domain.ids import is_record_id
@@ -18,12 +19,16 @@ from shared.domain.outcome import Failure, Timings
 from shared.domain.states import TASK, sources
 from shared.domain.task import Task, TaskStatus
 
-TASK_COLUMNS = """
-    id, environment_id, function_name, status, direct, data::text AS data, tags, priority, due_at, schedule_id,
-    created_by_user, created_by_application, retried_by, retry_for, failure, created_at, updated_at,
-    status_changed_at, run_id, log_lines
+_WITHOUT_DATA = """
+    id, environment_id, function_name, status, direct, tags, priority, due_at, schedule_id, created_by_user,
+    created_by_application, retried_by, retry_for, failure, created_at, updated_at, status_changed_at, run_id,
+    log_lines, dropped_log_lines
 """
+TASK_COLUMNS = f"{_WITHOUT_DATA}, data::text AS data"
 """What ``task_of`` reads of a row of ``tasks``."""
+_SETTLER_COLUMNS = f"{_WITHOUT_DATA}, NULL::text AS data"
+"""The same for who has the data: as the database writes a number, it may be fifty times as long as it was sent."""
+_TASK_FIELDS = tuple(field.name for field in fields(Task))
 
 NOW = "date_trunc('milliseconds', clock_timestamp())"
 """Moments are kept as they are shown, to the millisecond: what a client was told can be asked for."""
@@ -31,7 +36,11 @@ NOW = "date_trunc('milliseconds', clock_timestamp())"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """A task to be queued. ``data`` is JSON text without U+0000; ``due_at`` None is now."""
+    """
+    A task to be queued. ``data`` is JSON text without U+0000; ``due_at`` None is now.
+
+    An ``idempotency_key`` counts in its whole environment, among those of executions too.
+    """
 
     id: str
     environment_id: str
@@ -42,6 +51,7 @@ class NewTask:
     due_at: datetime | None = None
     created_by_user: str | None = None
     created_by_application: str | None = None
+    idempotency_key: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -107,38 +117,65 @@ class TaskSettlement:
         return 0 if self.failure is None else len(self.failure.message) + len(self.failure.stack)
 
 
-async def accept(db: Queries, new: Sequence[NewTask]) -> list[Task]:
-    """Keep tasks, all of them or none; return them in order."""
-    rows = await db.fetch(
-        f"""
+_ACCEPT = f"""
+    WITH input AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                             $7::timestamptz[], $8::text[], $9::text[], $10::text[])
+            AS t(id, environment_id, function_name, data, tags, priority, due_at, created_by_user,
+                 created_by_application, idempotency_key)
+    ), {CLAIMED}, inserted AS (
         INSERT INTO tasks (id, environment_id, function_name, status, data, tags, priority, due_at, ready,
                            created_by_user, created_by_application, created_at, updated_at, status_changed_at)
         SELECT id, environment_id, function_name, 'new', data::jsonb,
                ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)), priority, coalesce(due_at, moment),
                coalesce(due_at <= moment, true), created_by_user, created_by_application, moment, moment, moment
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[],
-                    $8::text[], $9::text[])
-            AS t(id, environment_id, function_name, data, tags, priority, due_at, created_by_user,
-                 created_by_application),
-             (SELECT {NOW} AS moment) clock
+        FROM resolved, (SELECT {NOW} AS moment) clock WHERE kept_id = id
         RETURNING {TASK_COLUMNS}
-        """,  # noqa: S608 - built from constants
-        [each.id for each in new],
-        [each.environment_id for each in new],
-        [storable(each.function_name) for each in new],
-        [_data(each.data) for each in new],
-        [json_text(list(each.tags)) for each in new],
-        [each.priority for each in new],
-        [each.due_at for each in new],
-        [storable_or_none(each.created_by_user) for each in new],
-        [storable_or_none(each.created_by_application) for each in new],
     )
-    kept = _by_id(rows)
-    return [kept[each.id] for each in new]
+    SELECT resolved.id AS given_id, kept_id, inserted.* FROM resolved LEFT JOIN inserted ON inserted.id = resolved.id
+"""  # noqa: S608 - built from constants
+
+
+async def accept(db: Database, new: Sequence[NewTask]) -> list[Task]:
+    """
+    Keep tasks, all of them or none; return them in order.
+
+    A key used within the last 24 h, also by an earlier row of this batch or by a transaction that is just being
+    committed, gives the task it was first used for, as it is now.
+    """
+    if all(row.idempotency_key is None for row in new):
+        return await _accept(db, new)
+    # What keys stand for already is read after they are claimed: all or nothing needs one transaction around both.
+    return await db.in_transaction(lambda connection: _accept(connection, new))
+
+
+async def _accept(db: Queries, new: Sequence[NewTask]) -> list[Task]:
+    first_of = first_with_key(new)
+    fresh = list({row.id: row for row in first_of.values()}.values())
+    rows = await db.fetch(
+        _ACCEPT,
+        [each.id for each in fresh],
+        [each.environment_id for each in fresh],
+        [storable(each.function_name) for each in fresh],
+        [_data(each.data) for each in fresh],
+        [json_text(list(each.tags)) for each in fresh],
+        [each.priority for each in fresh],
+        [each.due_at for each in fresh],
+        [storable_or_none(each.created_by_user) for each in fresh],
+        [storable_or_none(each.created_by_application) for each in fresh],
+        [stored_key(each.idempotency_key) for each in fresh],
+    )
+    kept_id = {row["given_id"]: row["kept_id"] for row in rows}
+    repeated = [row["kept_id"] for row in rows if row["id"] is None]
+    kept = _by_id([row for row in rows if row["id"] is not None])
+    if repeated:
+        sql = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ANY($1::text[])"  # noqa: S608 - built from constants
+        kept |= _by_id(await db.fetch(sql, repeated))
+    return [kept[kept_id[first_of[each.id].id]] for each in new]
 
 
 async def begin_direct(db: Queries, new: Sequence[DirectTask]) -> list[Task]:
-    """Keep tasks that are run at once, all of them or none; return them in order."""
+    """Keep tasks that are run at once, all of them or none; return them in order, without their data."""
     rows = await db.fetch(
         f"""
         INSERT INTO tasks (id, environment_id, function_name, status, direct, data, due_at, ready, created_by_user,
@@ -152,7 +189,7 @@ async def begin_direct(db: Queries, new: Sequence[DirectTask]) -> list[Task]:
             AS t(id, environment_id, function_name, data, created_by_user, created_by_application, run_id, holder,
                  lease_s),
              (SELECT {NOW} AS moment) clock
-        RETURNING {TASK_COLUMNS}
+        RETURNING {_SETTLER_COLUMNS}
         """,  # noqa: S608 - built from constants
         [each.id for each in new],
         [each.environment_id for each in new],
@@ -219,7 +256,7 @@ _SETTLE = f"""
                created_by_application, retry_for || id, finished_at, finished_at, finished_at
         FROM settled WHERE retried_by IS NOT NULL
     )
-    SELECT {TASK_COLUMNS} FROM settled
+    SELECT {_SETTLER_COLUMNS} FROM settled
 """  # noqa: S608 - built from constants
 
 
@@ -227,7 +264,8 @@ async def settle(db: Queries, settlements: Sequence[TaskSettlement]) -> list[Tas
     """
     End tasks in progress, and queue those that take the place of the retried; all in one transaction.
 
-    Return each as it is now; None when the settler does not hold its lease (any more), or it has ended already.
+    Return each as it is now, without its data; None when the settler does not hold its lease (any more), or it has
+    ended already.
     """
     events = ("returned", "failed", "retried")
     rows = await db.fetch(
@@ -250,10 +288,11 @@ async def settle(db: Queries, settlements: Sequence[TaskSettlement]) -> list[Tas
 
 async def forget_ended(db: Queries, keep_days: int, *, limit: int = 5_000) -> int:
     """Delete up to ``limit`` tasks that ended more than ``keep_days`` days ago; return how many."""
+    # In hours, because a day of a calendar may have 23: an idempotency key counts for 24, and its task must be there.
     gone = await db.fetch(
         """
         DELETE FROM tasks WHERE id IN (
-            SELECT id FROM tasks WHERE finished_at < now() - make_interval(days => $1)
+            SELECT id FROM tasks WHERE finished_at < now() - make_interval(hours => 24 * $1)
             ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
         ) RETURNING 1
         """,
@@ -264,10 +303,10 @@ async def forget_ended(db: Queries, keep_days: int, *, limit: int = 5_000) -> in
 
 
 def task_of(row: Row) -> Task:
-    """Return the task of a row of ``TASK_COLUMNS``."""
+    """Return the task of a row that holds ``TASK_COLUMNS``."""
     return Task(
         **{
-            **row,
+            **{name: row[name] for name in _TASK_FIELDS},
             "status": TaskStatus(row["status"]),
             "data": None if row["data"] is None else row["data"].encode(),
             "tags": tuple(row["tags"]),

@@ -8,6 +8,8 @@ The platform's errors: requests we cannot honour, and our own failures.
 │   ├── ``MissingFieldError``      request.missing_field
 │   ├── ``MalformedIdError``       request.malformed_id
 │   └── ``InvalidQueryError``      request.invalid_query      RQL we cannot read
+│       ├── ``EmptyQueryError``    request.empty_query        none where it must choose what is changed
+│       └── ``SlowQueryError``     request.slow_query         it would take too long to answer
 ├── ``InvalidFunctionNameError``   function.invalid_name
 ├── ``InvalidPackageError``        package.invalid            not a zip, unsafe path, bomb, empty
 ├── ``InvalidCodeError``           code.invalid               source that does not compile; line and stack
@@ -38,6 +40,7 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``CloudDeniedError``           cloud.denied               the cloud does not let our role do that
 ├── ``CloudRefusedError``          cloud.refused              the cloud does not take what was asked
 ├── ``ThrottledError``             invocation.throttled
+│   └── ``TooManyExecutionsError`` execution.throttled        too many direct executions
 ├── ``RateLimitedError``           access.rate_limited        too many requests of a caller
 ├── ``TooManyFailedLoginsError``   access.too_many_failed_logins
 ├── ``UnavailableError``           platform.unavailable       no invoker, queue full, shutting down
@@ -46,6 +49,8 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``InterruptedExecutionError``  execution.interrupted      its invoker went away
 └── ``InternalError``              internal.unexpected        a bug of ours, with an incident id
     └── ``BrokenSealError``        seal.broken                a sealed value was changed, or moved to another row
+
+What is wrong with signed requests and authorization codes is in ``login_errors.py``, with users in ``user_errors.py``.
 
 No HTTP status and no vendor word in here: each dialect owns its table. Every error crosses the bus as an
 ``ErrorRecord`` and is rebuilt by ``revive``; a code this process does not know degrades to its kind.
@@ -168,6 +173,18 @@ class InvalidQueryError(InvalidRequestError):
     """A query (RQL) cannot be read or asks for what is not offered."""
 
     code = "request.invalid_query"
+
+
+class EmptyQueryError(InvalidQueryError):
+    """There is no query where it must say what is to be changed."""
+
+    code = "request.empty_query"
+
+
+class SlowQueryError(InvalidQueryError):
+    """Answering the query would take longer than ``limit`` seconds."""
+
+    code = "request.slow_query"
 
 
 class InvalidFunctionNameError(PlatformError):
@@ -348,6 +365,12 @@ class ThrottledError(PlatformError):
     """Too many runs of this function at once (``limit``)."""
 
     code, kind = "invocation.throttled", Kind.THROTTLED
+
+
+class TooManyExecutionsError(ThrottledError):
+    """Too many direct executions at once (``limit``), of one function or of all."""
+
+    code = "execution.throttled"
 
 
 class RateLimitedError(PlatformError):

@@ -42,6 +42,12 @@ class Action(StrEnum):
     REMOVE_ROLE_PERMISSIONS = "roles.remove_permissions"
     GIVE_ROLES = "roles.give"
     TAKE_ROLES = "roles.take"
+    READ_APPLICATIONS = "applications.read"
+    CREATE_APPLICATION = "applications.create"
+    UPDATE_APPLICATION = "applications.update"
+    DELETE_APPLICATION = "applications.delete"
+    READ_AUTHORIZATIONS = "authorizations.read"
+    DELETE_AUTHORIZATIONS = "authorizations.delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ RETRY_PAUSES_S: Final[Sequence[float]] = (2.0, 5.0, 10.0)
 """How long after its failure a task is tried again, the first time, the second and the third."""
 LONGEST_INTERVAL_S: Final = 100 * 366 * 86_400
 """The longest interval of a schedule: the moments it leads to must be moments a calendar has."""
+LOST_NAME: Final = "zombieTaskCleaned"
+"""The published name of the error of a task whose outcome was lost: its failure is of the kind ``interrupted``."""
 
 
 class TaskStatus(StrEnum):
@@ -55,6 +57,7 @@ class Task:
     status_changed_at: datetime
     run_id: str | None = None
     log_lines: int = 0
+    dropped_log_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

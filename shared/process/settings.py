@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.crypto.master_keys import parse_master_keys
+from shared.process.admin_settings import AdminSettings
 from shared.process.api_key_settings import ApiKeySettings
 from shared.process.aws_settings import AwsSettings
 from shared.process.browser_settings import BrowserSettings
@@ -29,8 +30,6 @@ from shared.process.variables import (
     path,
     port,
     seconds,
-    secret,
-    secret_matching,
     secret_url,
     setting,
     switch,
@@ -65,8 +64,6 @@ __all__ = [
     "markdown_table",
 ]
 
-_API_KEY = re.compile(r"sl_[0-9a-f]{64}")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?")
 _HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
 _KMS_KEYS = re.compile(r"{0}(,{0})*".format(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[0-9A-Za-z-]+"))
@@ -152,8 +149,8 @@ class MasterKeySettings:
         _master_keys,
         absent="`up` makes one in its data directory; services on their own keep no secrets",
         hidden=True,
-        doc="32 random bytes in base64 or hex (`openssl rand -base64 32`), the same for all but the logger. "
-        "Older keys may follow after commas: they only open.",
+        doc="32 random bytes in base64 or hex (`openssl rand -base64 32`), the same for `migrate` and all services "
+        "but the logger. Older keys may follow after commas: they only open.",
     )
     kms_key_id: str | None = setting(
         "KMS_KEY_ID",
@@ -197,31 +194,6 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdminSettings:
-    """The first credentials, for scripts. Where one is not given it is made once and kept in the data directory."""
-
-    email: str | None = setting(
-        "ADMIN_EMAIL",
-        matching(lambda value: _EMAIL.fullmatch(value) is not None, "an email address"),
-        absent="admin@tidemill.local",
-        doc="Email of the first user.",
-    )
-    password: Secret | None = setting(
-        "ADMIN_PASSWORD", secret, absent="made at first start", hidden=True, doc="Password of the first user."
-    )
-    api_key: Secret | None = setting(
-        "ADMIN_API_KEY",
-        secret_matching(lambda value: _API_KEY.fullmatch(value) is not None, "sl_ and 64 hex digits"),
-        absent="made at first start",
-        hidden=True,
-        doc="API key of the first user: `sl_` and 64 hex digits.",
-    )
-    oauth_client_id: str | None = setting(
-        "OAUTH_CLIENT_ID", text, absent="made at first start", doc="Client id of the first OAuth application."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """How an invoker runs functions on this machine."""
 
@@ -254,6 +226,12 @@ class EngineSettings:
     )
     max_async_in_flight: int = setting(
         "MAX_ASYNC_IN_FLIGHT", whole(1, 10000), default="128", doc="Most asynchronous executions it holds at once."
+    )
+    max_tasks_at_once: int = setting(
+        "MAX_TASKS_AT_ONCE",
+        whole(1, 10000),
+        default="5",
+        doc="Most queued tasks of one environment in progress at once, over all invokers.",
     )
     idle_s: float = setting(
         "IDLE_S", seconds(1, 86400), default="300", doc="A worker unused for so many seconds is stopped."
@@ -318,6 +296,18 @@ class ApiSettings:
         doc="Functions an account may have; creating more through the Neo dialect is refused.",
     )
     max_secrets: int = setting("MAX_SECRETS", whole(1, 100_000), default="50", doc="Secrets an account may have.")
+    max_direct_executions: int = setting(
+        "MAX_DIRECT_EXECUTIONS",
+        whole(1, 10_000),
+        default="100",
+        doc="Direct executions of the Extra Horizon dialect that an API runs at once; one more is refused.",
+    )
+    registration: str = setting(
+        "REGISTRATION",
+        one_of("closed", "open"),
+        default="closed",
+        doc="`open`: anybody may register as a user of the Extra Horizon dialect, with no permission.",
+    )
     public_url: str | None = setting(
         "PUBLIC_URL",
         matching(lambda value: _HTTP_URL.fullmatch(value) is not None, "an http or https URL"),
@@ -331,7 +321,10 @@ class RetentionSettings:
     """How long records are kept."""
 
     days: int = setting(
-        "RETENTION_DAYS", whole(1, 3650), default="30", doc="Executions, API requests and log lines older are dropped."
+        "RETENTION_DAYS",
+        whole(1, 3650),
+        default="30",
+        doc="Executions, API requests, ended tasks and log lines older are dropped.",
     )
 
 

@@ -1,5 +1,5 @@
 """
-Pages of the documentation as programs: their blocks, a shell that runs them, and answers that are alike.
+Pages of the documentation as programs: their blocks, a shell or a Node.js that runs them, and answers that are alike.
 
 An answer shown on a page is like the real one when it has the same shape and the same values, but for what is
 different each time: ids, keys, times, hashes, versions, durations. Of a stack the page shows the first lines.
@@ -8,11 +8,13 @@ different each time: ids, keys, times, hashes, versions, durations. Of a stack t
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.eventually import eventually_sync
 
 _BLOCK = re.compile(r"^```(sh|javascript)\n(.*?)^```$(?:\n\n```(?:json|text)\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 _DIFFERENT = (
@@ -22,11 +24,16 @@ _DIFFERENT = (
     (re.compile(r"\bsl_[0-9a-f]{8,64}\b"), "sl_KEY"),
     (re.compile(r"\bsk_[0-9a-f]{10,48}\b"), "sk_KEY"),
     (re.compile(r"\beyJ[\w.…-]+"), "JWT"),
-    (re.compile(r"\b([0-9a-f]{40}|[0-9a-f]{64,128})\b"), "HEX"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"), "TIME"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
+    (re.compile(r"\b[0-9a-f]{24}\b"), "ID"),
+    (re.compile(r"\b[0-9a-f]{40}\b"), "TOKEN"),
+    (re.compile(r"\b[0-9a-f]{64,128}\b"), "HEX"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "MOMENT"),
     (re.compile(r"\d+\.\d+\.\d+"), "VERSION"),
 )
-_MEASURED = {"duration", "averageExecutionTime", "durationMs"}
+_MEASURED = {"duration", "averageExecutionTime", "durationMs", "creation_timestamp", "update_timestamp"}
+_BLOCKS = Path(__file__).with_name("blocks.js")
 _MARK = "=== the block ended with"
 
 
@@ -41,7 +48,7 @@ class Block:
     @property
     def only_reads(self) -> bool:
         """Tell whether asking again does nothing but ask again."""
-        return not re.search(r" -X (?!GET)|/invoke|curl [^|]* -d", self.code)
+        return self.language == "sh" and not re.search(r" -X (?!GET)|/invoke|/tasks/v1/api/|curl [^|]* -d", self.code)
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -59,7 +66,7 @@ def alike(shown: Any, real: Any, name: str = "") -> bool:
         told = _same(real)
         return told.startswith(_same(shown)) if name == "stack" else told == _same(shown)
     if name in _MEASURED:
-        return isinstance(shown, int) and isinstance(real, int)
+        return isinstance(shown, int | float) and isinstance(real, int | float)
     return type(shown) is type(real) and bool(shown == real)
 
 
@@ -78,16 +85,17 @@ def _same(text: str) -> str:
 
 
 class Shell:
-    """One shell for a whole page: what a block sets is there for the next."""
+    """One shell, or one Node.js, for a whole page: what a block sets is there for the next."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", command: Callable[[str], str]) -> None:
         self._process = process
+        self._command = command
 
     def run(self, code: str) -> str:
         """Run a block; return what it printed, fail when it fails."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{code}\necho; echo '{_MARK}' $?\n")
+        self._process.stdin.write(self._command(code))
         self._process.stdin.flush()
         printed: list[str] = []
         for line in self._process.stdout:
@@ -101,8 +109,21 @@ class Shell:
 @contextmanager
 def shell(directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
     """Give a shell that works in a directory."""
+    with _running(["bash", "-uo", "pipefail"], directory, environ) as process:
+        yield Shell(process, lambda code: f"{code}\necho; echo '{_MARK}' $?\n")
+
+
+@contextmanager
+def javascript(node: Path, directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
+    """Give a Node.js that works in a directory."""
+    with _running([str(node), str(_BLOCKS)], directory, environ) as process:
+        yield Shell(process, lambda code: f"{json.dumps(code)}\n")
+
+
+@contextmanager
+def _running(command: Sequence[str], directory: Path, environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[str]]":
     process = subprocess.Popen(
-        ["bash", "-uo", "pipefail"],
+        command,
         cwd=directory,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environ},
         stdin=subprocess.PIPE,
@@ -111,7 +132,21 @@ def shell(directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
         text=True,
     )
     try:
-        yield Shell(process)
+        yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def check(block: Block, code: str, terminal: Shell) -> None:
+    """Run a block's code until it answers what the page shows; once, if it changes anything."""
+
+    def answered() -> bool:
+        real = terminal.run(code)
+        assert block.answer is None or alike(read(block.answer), read(real)), f"{code}\n{block.answer}\n{real}"
+        return True
+
+    if block.only_reads:
+        eventually_sync(answered, within_s=10)
+    else:
+        answered()

@@ -10,9 +10,8 @@ import pytest
 
 from shared.domain.runtime import Family
 from shared.process.node_programs import find_node
-from tests.docs.page import Block, Shell, alike, blocks_of, read, shell
+from tests.docs.page import Block, alike, blocks_of, check, read, shell
 from tests.support.backends import open_directory
-from tests.support.eventually import eventually_sync
 from tests.support.platform import API_KEY, ROOT, Platform, all_in_one
 
 PAGE = ROOT / "docs" / "api" / "neo.md"
@@ -30,20 +29,6 @@ def written_for(block: Block, platform: Platform) -> str:
     """Return a block's code with the address and the key of this platform in place of the reader's."""
     code = block.code.replace("http://localhost:8080", platform.address)
     return re.sub(r"KEY=\$\(python3 .*credentials\.json.*\)", f"KEY={API_KEY}", code)
-
-
-def check(block: Block, code: str, terminal: Shell) -> None:
-    """Run a block until it answers what the page shows; once, if it changes anything."""
-
-    def answered() -> bool:
-        real = terminal.run(code)
-        assert block.answer is None or alike(read(block.answer), read(real)), f"{code}\n{block.answer}\n{real}"
-        return True
-
-    if block.only_reads:
-        eventually_sync(answered, within_s=10)
-    else:
-        answered()
 
 
 def test_every_block_of_the_page_does_what_the_page_shows(running: tuple[Platform, Path]) -> None:

@@ -15,6 +15,8 @@ from tests.support.builders import Functions, functions_on, unique
 from tests.support.platform import CLIENT_ID, ROOT, Platform, all_in_one, client_of
 
 PASSWORD = "another long password"
+OPEN = {"TIDEMILL_REGISTRATION": "open"}
+"""Anybody may register; that it is closed otherwise is tested elsewhere."""
 TOKEN_USED_S = 150
 """How long a token is used before the next login: well below its five minutes, since a test may take a while."""
 
@@ -23,7 +25,7 @@ AddUser = Callable[..., httpx.Client]
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    with open_directory() as directory, all_in_one(directory) as running:
+    with open_directory() as directory, all_in_one(directory, OPEN) as running:
         yield running
         process = running.processes["tidemill"]
         assert process.popen.poll() is None, f"the platform ended by itself:\n{process.log_text()[-8000:]}"

@@ -143,7 +143,7 @@ def test_it_says_which_master_key_there_is_and_what_it_means_to_have_none(tmp_pa
     key = new_master_key()
     code, said = doctor(tmp_path, {"TIDEMILL_MASTER_KEY": key})
 
-    assert without["means"] == "there, secrets can be neither kept nor given to functions"
+    assert without["means"].startswith("there, secrets can be neither kept nor given to functions")
     assert "TIDEMILL_MASTER_KEY" in without["fix"]
     assert code == 0
     assert read_findings(said)["master key"]["value"].endswith("from TIDEMILL_MASTER_KEY")

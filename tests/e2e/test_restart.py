@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,47 @@ def test_kill_9_leaves_no_worker_and_the_next_start_settles_every_accepted_execu
     by_status = {status: [r for r in records if r["status"] == status] for status in ("completed", "failed")}
     assert len(by_status["failed"]) <= 1
     assert len(by_status["completed"]) + len(by_status["failed"]) == 6
+
+
+def test_tasks_and_schedules_outlive_a_crash_and_the_task_it_cut_off_is_told_so(directory: Path) -> None:
+    sleeps = "exports.handler = async ({ data }) => { await new Promise(r => setTimeout(r, data.ms)) }"
+    with all_in_one(directory) as running, running.extra_horizon() as exh:
+        exh.post("/tasks/v1/functions/", json=api_function("sleeps", zipped({"index.js": sleeps}))).raise_for_status()
+        cut_off = plan(exh, "", data={"ms": 600_000})
+        eventually_sync(lambda: [cut_off] == [each["id"] for each in planned(exh, "eq(status,inProgress)")])
+        soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="milliseconds")
+        waiting = [plan(exh, "", data={"ms": 0}, startTimestamp=soon) for _ in range(7)]
+        schedule = plan(exh, "schedules", data={"ms": 0}, startTimestamp=soon, interval=3600)
+        assert len(planned(exh, "eq(status,new)")) == 7
+
+        running.processes["tidemill"].kill()
+
+    with all_in_one(directory) as running, running.extra_horizon() as exh:
+        [lost] = planned(exh, f"eq(id,{cut_off})")
+        done = eventually_sync(lambda: those_complete(exh, 8), within_s=20)
+        [kept] = exh.get("/tasks/v1/schedules").json()["data"]
+
+    assert (lost["status"], lost["error"]["name"]) == ("failed", "zombieTaskCleaned")
+    assert set(waiting) < {each["id"] for each in done}
+    assert kept["id"] == schedule
+    assert kept["nextTimestamp"] > kept["startTimestamp"]
+
+
+def plan(exh: httpx.Client, path: str, **body: Any) -> str:
+    answer = exh.post(f"/tasks/v1/{path}", json={"functionName": "sleeps", **body})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def planned(exh: httpx.Client, query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = exh.get(f"/tasks/v1/?{query}").raise_for_status().json()["data"]
+    return found
+
+
+def those_complete(exh: httpx.Client, count: int) -> list[dict[str, Any]]:
+    done = planned(exh, "eq(status,complete)")
+    assert len(done) == count
+    return done
 
 
 def create(client: httpx.Client, name: str, code: str) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -83,6 +84,34 @@ def test_all_processes_sign_with_one_key_and_each_api_tells_of_both_invokers(apa
 
 def _signed(made: Functions, name: str, execution_id: str) -> dict[str, Any]:
     return eventually_sync(lambda: made.execution(name, execution_id)["receipt"], within_s=15)
+
+
+def test_tasks_and_direct_executions_run_once_each_whichever_api_takes_them(apart: Platform, made: Functions) -> None:
+    name = made.create_node("exports.handler = async ({ id, data }) => { console.log(id); return data }")
+    ids = []
+    for number in range(20):
+        token = {"Authorization": made.exh.headers["Authorization"]}
+        with client_of(apart.processes["api" if number % 2 else "api-1"].address, token) as exh:
+            ids.append(exh.post("/tasks/v1/", json={"functionName": name, "data": {"n": number}}).json()["id"])
+            executed = exh.post(f"/tasks/v1/functions/{name}/execute", json={"data": {"n": number}}).json()
+        assert (executed["status"], executed["result"]) == ("complete", {"n": number})
+        ids.append(executed["id"])
+
+    def complete() -> list[str]:
+        query = f"eq(functionName,{name})&eq(status,complete)&select(id)&limit(50)"
+        found = [task["id"] for task in made.exh.get(f"/tasks/v1?{query}").json()["data"]]
+        assert sorted(found) == sorted(ids)
+        return found
+
+    eventually_sync(complete, within_s=15)
+    for task_id in ids:
+        [line] = eventually_sync(partial(_lines, made, task_id))
+        assert line.endswith(f"\tINFO\t{task_id}\n")
+
+
+def _lines(made: Functions, task_id: str) -> list[str]:
+    answer = made.exh.get(f"/tasks/v1/{task_id}/logs").json()
+    return [line["message"] for line in answer.get("data", [])]
 
 
 def test_accepted_executions_all_complete(made: Functions) -> None:

@@ -48,7 +48,7 @@ def stalling_database(database_url: str) -> Iterator[StallingDatabase]:
         stack.callback(background.close)
         opened = AsyncExitStack()
         stack.callback(lambda: background.call(opened.aclose()))
-        proxy, url = background.call(_way_to(database_url, opened))
+        proxy, url = background.call(way_to(database_url, opened))
         yield StallingDatabase(url=url, _proxy=proxy, _background=background)
 
 
@@ -102,7 +102,7 @@ async def _done(step: Callable[[], None]) -> None:
     step()
 
 
-async def _way_to(database_url: str, opened: AsyncExitStack) -> tuple[Proxy, str]:
+async def way_to(database_url: str, opened: AsyncExitStack) -> tuple[Proxy, str]:
     """Return an open proxy to a database, and the URL through it; what it opens is entered into the stack."""
     parts = urlsplit(database_url)
     directories = parse_qs(parts.query).get("host")

@@ -23,6 +23,8 @@ API_KEY = "sl_" + "5eed" * 16
 EMAIL = "admin@example.com"
 PASSWORD = "correct horse battery staple"
 CLIENT_ID = "tests-client"
+CONSUMER_KEY = "tests-consumer"
+CONSUMER_SECRET = "tests-consumer-secret"
 START_S = 60.0
 STOP_S = 45.0
 
@@ -31,6 +33,8 @@ CREDENTIALS = {
     "TIDEMILL_ADMIN_EMAIL": EMAIL,
     "TIDEMILL_ADMIN_PASSWORD": PASSWORD,
     "TIDEMILL_OAUTH_CLIENT_ID": CLIENT_ID,
+    "TIDEMILL_OAUTH1_CONSUMER_KEY": CONSUMER_KEY,
+    "TIDEMILL_OAUTH1_CONSUMER_SECRET": CONSUMER_SECRET,
 }
 
 UNLIMITED = {"TIDEMILL_RATE_LIMIT": "off"}

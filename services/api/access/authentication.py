@@ -24,7 +24,7 @@ async def identify_key(platform: Platform, presented: str) -> Identity:
     if not _plausible(presented):
         raise refusal
 
-    async def look(sha256: str) -> Verdict:
+    async def look(sha256: str) -> Verdict[Identity]:
         key = await access.find_api_key(platform.db, sha256)
         if key is None or key.revoked_at is not None or _is_past(key.expires_at):
             return Verdict(refusal=refusal)
@@ -34,9 +34,9 @@ async def identify_key(platform: Platform, presented: str) -> Identity:
             permissions=frozenset(key.permissions),
             key_id=key.id,
         )
-        return Verdict(identity=identity, expires_at=key.expires_at)
+        return Verdict(found=identity, expires_at=key.expires_at)
 
-    identity = await platform.credentials.identify(sha256_hex(presented), look)
+    identity = await platform.credentials.bearers.identify(sha256_hex(presented), look)
     assert identity.key_id is not None  # a key is never taken for a token: each has a form and a table of its own
     platform.key_usage.note(identity.key_id)
     return identity
@@ -47,7 +47,7 @@ async def identify_token(platform: Platform, presented: str) -> Identity:
     if not _plausible(presented):
         raise UnknownTokenError("the access token is unknown")
 
-    async def look(sha256: str) -> Verdict:
+    async def look(sha256: str) -> Verdict[Identity]:
         token = await access.find_access_token(platform.db, sha256)
         if token is None:
             return Verdict(refusal=UnknownTokenError("the access token is unknown"))
@@ -60,9 +60,9 @@ async def identify_token(platform: Platform, presented: str) -> Identity:
             user_id=token.user_id,
             application_id=token.application_id,
         )
-        return Verdict(identity=identity, expires_at=token.expires_at)
+        return Verdict(found=identity, expires_at=token.expires_at)
 
-    return await platform.credentials.identify(sha256_hex(presented), look)
+    return await platform.credentials.bearers.identify(sha256_hex(presented), look)
 
 
 def _plausible(presented: str) -> bool:

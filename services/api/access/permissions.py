@@ -51,6 +51,12 @@ _KEY: Mapping[Action, str] = {
     Action.REMOVE_ROLE_PERMISSIONS: "admin",
     Action.GIVE_ROLES: "admin",
     Action.TAKE_ROLES: "admin",
+    Action.READ_APPLICATIONS: "admin",
+    Action.CREATE_APPLICATION: "admin",
+    Action.UPDATE_APPLICATION: "admin",
+    Action.DELETE_APPLICATION: "admin",
+    Action.READ_AUTHORIZATIONS: "admin",
+    Action.DELETE_AUTHORIZATIONS: "admin",
 }
 
 _USER: Mapping[Action, str] = {
@@ -83,6 +89,12 @@ _USER: Mapping[Action, str] = {
     Action.REMOVE_ROLE_PERMISSIONS: "REMOVE_ROLE_PERMISSION",
     Action.GIVE_ROLES: "ADD_ROLE_TO_USER",
     Action.TAKE_ROLES: "REMOVE_ROLE_FROM_USER",
+    Action.READ_APPLICATIONS: "VIEW_APPLICATIONS",
+    Action.CREATE_APPLICATION: "CREATE_APPLICATIONS",
+    Action.UPDATE_APPLICATION: "UPDATE_APPLICATIONS",
+    Action.DELETE_APPLICATION: "DELETE_APPLICATIONS",
+    Action.READ_AUTHORIZATIONS: "VIEW_AUTHORIZATIONS",
+    Action.DELETE_AUTHORIZATIONS: "DELETE_AUTHORIZATIONS",
 }
 
 _MEMBER: Mapping[Action, Permission] = {
@@ -153,6 +165,15 @@ def authorize_member(
     if permission is not None and not membership.may(permission):
         raise ForbiddenError(f"The permission {permission} is missing", required=permission)
     return membership
+
+
+def may(identity: Identity, action: Action) -> bool:
+    """Tell whether ``authorize`` would let the caller pass."""
+    try:
+        authorize(identity, action)
+    except ForbiddenError:
+        return False
+    return True
 
 
 def _opened_by_mode(identity: Identity | None, mode: PermissionMode) -> bool:

@@ -22,11 +22,12 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from shared.crypto.tokens import sha256_hex
-from shared.domain.errors import TooManyFailedLoginsError
+from shared.domain.errors import RateLimitedError, TooManyFailedLoginsError
 from shared.process.settings import RateLimitSettings
 
 MAX_CALLERS = 20_000
 FAILED_LOGINS_A_MINUTE = 10
+REGISTRATIONS_A_MINUTE = 10
 _MINUTE_S = 60
 
 Clock = Callable[[], float]
@@ -181,7 +182,8 @@ class FailedLogins:
     """
     Wrong passwords, by user and by the address they came from: ten a minute, then none is even looked at.
 
-    Another address is not hindered: nobody can lock out a user by guessing. A right password clears the count.
+    ``who`` is the user's id, or the name that was given where there is no such user. Another address is not hindered:
+    nobody can lock out a user by guessing. A right password clears the count.
     Those checked at the same time are counted one after the other, so a few more than ten may get through;
     ``PasswordDesk`` bounds how many.
     """
@@ -189,21 +191,36 @@ class FailedLogins:
     def __init__(self, *, now: Clock = time.time) -> None:
         self._quota = Quota(FAILED_LOGINS_A_MINUTE, FAILED_LOGINS_A_MINUTE, now=now)
 
-    def check(self, address: str, email: str) -> None:
+    def check(self, address: str, who: str) -> None:
         """Raise ``TooManyFailedLoginsError`` when this user may not be tried from there now."""
-        verdict = self._quota.look(_who(address, email))
+        verdict = self._quota.look(_pair(address, who))
         if not verdict.allowed:
             raise TooManyFailedLoginsError(
                 "Too many failed logins.", limit=verdict.limit, reset_in_seconds=verdict.reset_in_s
             )
 
-    def failed(self, address: str, email: str) -> None:
+    def failed(self, address: str, who: str) -> None:
         """Count a wrong password."""
-        self._quota.charge(_who(address, email))
+        self._quota.charge(_pair(address, who))
 
-    def succeeded(self, address: str, email: str) -> None:
+    def succeeded(self, address: str, who: str) -> None:
         """Forget the wrong ones."""
-        self._quota.forget(_who(address, email))
+        self._quota.forget(_pair(address, who))
+
+
+class Registrations:
+    """People who register, by the address they come from: ten a minute. Hashing their passwords is costly."""
+
+    def __init__(self, *, now: Clock = time.time) -> None:
+        self._quota = Quota(REGISTRATIONS_A_MINUTE, REGISTRATIONS_A_MINUTE, now=now)
+
+    def charge(self, address: str) -> None:
+        """Count a registration; raise ``RateLimitedError`` when it is one too many."""
+        verdict = self._quota.charge(sha256_hex(address))
+        if not verdict.allowed:
+            raise RateLimitedError(
+                "Too many registrations from this address.", limit=verdict.limit, reset_in_seconds=verdict.reset_in_s
+            )
 
 
 def _windows(rate: int, burst: int) -> tuple[RateLimitItem, ...]:
@@ -215,5 +232,5 @@ def _windows(rate: int, burst: int) -> tuple[RateLimitItem, ...]:
     return (short, RateLimitItemPerMinute(rate))
 
 
-def _who(address: str, email: str) -> str:
-    return sha256_hex(f"{address} {email.casefold()}")
+def _pair(address: str, who: str) -> str:
+    return sha256_hex(f"{address} {who.casefold()}")

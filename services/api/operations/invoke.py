@@ -69,7 +69,7 @@ async def invoke_now(
         PlatformError: it could not be run; the field ``execution_id`` names the attempt.
     """
     authorize(identity, Action.INVOKE_FUNCTION, function)
-    _require_enabled(function)
+    require_enabled(function)
     record_id = new_record_id()
     command = InvokeFunction(
         record_id=record_id,
@@ -81,7 +81,7 @@ async def invoke_now(
         log_tail_bytes=log_tail_bytes,
     )
     try:
-        reply = await _called(platform, command)
+        reply = await called(platform, command)
     except PlatformError as error:
         error.fields = {**error.fields, "execution_id": record_id}
         raise
@@ -109,7 +109,7 @@ async def invoke_later(
         UnavailableError: the database cannot be reached; nothing was accepted.
     """
     authorize(identity, Action.INVOKE_FUNCTION, function)
-    _require_enabled(function)
+    require_enabled(function)
     accepted = await platform.accept.submit(
         NewExecution(
             id=new_record_id(),
@@ -148,17 +148,13 @@ async def call_api_function(
     record_id = new_record_id()
     try:
         authorize(identity, Action.CALL_API_FUNCTION, function)
-        _require_enabled(function)
-        if function.version.spec.timeout_s > limits.api_function_timeout_s:
-            raise TimeLimitTooLongError(
-                f"the function's time limit is over {limits.api_function_timeout_s} seconds",
-                limit=limits.api_function_timeout_s,
-            )
+        require_enabled(function)
+        require_time_limit(platform, function)
         if len(event) > limits.event_bytes:
             raise PayloadTooLargeError(
                 f"the request event is over {limits.event_bytes} bytes", limit=limits.event_bytes
             )
-        return await _called(
+        return await called(
             platform,
             InvokeFunction(
                 record_id=record_id,
@@ -175,16 +171,25 @@ async def call_api_function(
         raise
 
 
-async def _called(platform: Platform, command: InvokeFunction) -> InvocationReply:
+async def called(platform: Platform, command: InvokeFunction) -> InvocationReply:
+    """Return the reply of an invoker; raise what it or the bus says instead."""
     reply = await platform.bus.call(command)
     if reply.error is not None:
         raise revive(reply.error)
     return reply
 
 
-def _require_enabled(function: Function) -> None:
+def require_enabled(function: Function) -> None:
+    """Raise ``IllegalStateError`` if the function is disabled."""
     if not function.enabled:
         raise IllegalStateError("the function is disabled", state="disabled")
+
+
+def require_time_limit(platform: Platform, function: Function) -> None:
+    """Raise ``TimeLimitTooLongError`` if nobody may wait over HTTP for as long as the function may run."""
+    limit_s = platform.limits.api_function_timeout_s
+    if function.version.spec.timeout_s > limit_s:
+        raise TimeLimitTooLongError(f"the function's time limit is over {limit_s} seconds", limit=limit_s)
 
 
 def _refused(

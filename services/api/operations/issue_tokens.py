@@ -11,19 +11,20 @@ from datetime import UTC, datetime, timedelta
 
 from services.api.access.rate_limit import FailedLogins
 from services.api.platform import Platform
-from shared.crypto.passwords import PasswordDesk
+from shared.crypto.passwords import LONGEST_PASSWORD, PasswordDesk
 from shared.crypto.tokens import new_token, same, sha256_hex
-from shared.database import access
-from shared.database.access import ApplicationRow, NewTokens
+from shared.database import access, applications
+from shared.database.access import NewTokens, UserRow
+from shared.database.applications import ClientRow
+from shared.database.pool import Connection, Queries
 from shared.domain.errors import (
     ExpiredRefreshTokenError,
+    MissingClientError,
     UnknownClientError,
     UnknownRefreshTokenError,
     WrongClientSecretError,
     WrongPasswordError,
 )
-
-_LONGEST_CREDENTIAL = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,23 +77,42 @@ async def issue_by_password(platform: Platform, desk: TokenDesk, client: Client,
     Give tokens to a user who knows their password.
 
     Raises:
-        UnknownClientError, WrongClientSecretError: the application is not who it says.
+        UnknownClientError, MissingClientError, WrongClientSecretError: the application is not who it says.
         TooManyFailedLoginsError: wrong passwords came too often for this user from this address.
         WrongPasswordError: no user of the application's account has that email and password.
         UnavailableError: too many logins at once.
     """
-    application = await _application(platform, client)
-    desk.failures.check(login.address, login.email)
+    application = await find_client(platform, client)
+    user = await check_password(platform, desk, application.account_id, login)
+
+    async def work(connection: Connection) -> IssuedTokens:
+        return await issue(connection, desk.lifetimes, user.id, application, password_hash=user.password_hash)
+
+    return await platform.db.in_transaction(work)
+
+
+async def check_password(platform: Platform, desk: TokenDesk, account_id: str, login: Login) -> UserRow:
+    """
+    Return the user of an account who knows their password.
+
+    Raises:
+        TooManyFailedLoginsError: wrong passwords came too often for this user from this address.
+        WrongPasswordError: no user of the account has that email and password.
+        UnavailableError: too many logins at once.
+    """
     user = await access.find_user_by_email(platform.db, login.email)
-    if user is not None and user.account_id != application.account_id:
+    if user is not None and user.account_id != account_id:
         user = None
+    # By id: which spellings of an email are one is the database's to say, and each other one would be counted anew.
+    who = user.id if user is not None else login.email
+    desk.failures.check(login.address, who)
     known_hash = user.password_hash if user is not None else None
-    fits = len(login.password) <= _LONGEST_CREDENTIAL and await desk.passwords.verify(login.password, known_hash)
+    fits = len(login.password) <= LONGEST_PASSWORD and await desk.passwords.verify(login.password, known_hash)
     if user is None or not fits:
-        desk.failures.failed(login.address, login.email)
+        desk.failures.failed(login.address, who)
         raise WrongPasswordError("The username or the password is wrong.")
-    desk.failures.succeeded(login.address, login.email)
-    return await _issue(platform, desk.lifetimes, user.id, application)
+    desk.failures.succeeded(login.address, who)
+    return user
 
 
 async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, refresh_token: str) -> IssuedTokens:
@@ -100,32 +120,54 @@ async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, 
     Exchange a refresh token for a new pair; it cannot be used again.
 
     Raises:
-        UnknownClientError, WrongClientSecretError: the application is not who it says.
+        UnknownClientError, MissingClientError, WrongClientSecretError: the application is not who it says.
         UnknownRefreshTokenError: nobody issued it to this application, or it was used before.
         ExpiredRefreshTokenError: its time is over.
     """
-    application = await _application(platform, client)
+    application = await find_client(platform, client)
     used = await access.use_refresh_token(platform.db, sha256_hex(refresh_token), application.id)
     if used is None:
         raise UnknownRefreshTokenError("The refresh token is unknown.")
     if used.expires_at <= datetime.now(UTC):
         raise ExpiredRefreshTokenError("The refresh token has expired.")
-    return await _issue(platform, desk.lifetimes, used.user_id, application)
+    return await issue(platform.db, desk.lifetimes, used.user_id, application, authorization_id=used.authorization_id)
 
 
-async def _application(platform: Platform, client: Client) -> ApplicationRow:
-    application = await access.find_application(platform.db, client.client_id)
-    if application is None:
+async def find_client(platform: Platform, client: Client) -> ClientRow:
+    """
+    Return the OAuth2 client a caller says it is.
+
+    Raises:
+        UnknownClientError: there is none with that id.
+        MissingClientError: it is confidential and shows no secret.
+        WrongClientSecretError: it shows another than its own.
+    """
+    known = await applications.find_client(platform.db, client.client_id)
+    if known is None:
         raise UnknownClientError("The client_id is unknown.")
-    expected = application.client_secret_sha256
-    if expected is not None and (client.secret is None or not same(sha256_hex(client.secret), expected)):
+    expected = known.client_secret_sha256
+    if expected is not None and client.secret is None:
+        raise MissingClientError("The client_secret is missing.")
+    if expected is not None and not same(sha256_hex(client.secret or ""), expected):
         raise WrongClientSecretError("The client_secret is wrong.")
-    return application
+    return known
 
 
-async def _issue(
-    platform: Platform, lifetimes: TokenLifetimes, user_id: str, application: ApplicationRow
+async def issue(
+    db: Queries,
+    lifetimes: TokenLifetimes,
+    user_id: str,
+    application: ClientRow,
+    *,
+    authorization_id: str | None = None,
+    password_hash: str | None = None,
 ) -> IssuedTokens:
+    """
+    Give a pair of tokens for a user; ``authorization_id`` is that of the code it all began with, if any.
+
+    Raises:
+        WrongPasswordError: ``password_hash`` is given, and the user has another by now.
+    """
     issued = IssuedTokens(
         access_token=new_token(),
         refresh_token=new_token(),
@@ -134,8 +176,8 @@ async def _issue(
         application_id=application.id,
     )
     now = datetime.now(UTC)
-    await access.insert_tokens(
-        platform.db,
+    kept = await access.insert_tokens(
+        db,
         NewTokens(
             access_sha256=sha256_hex(issued.access_token),
             access_expires_at=now + timedelta(seconds=lifetimes.access_s),
@@ -143,6 +185,10 @@ async def _issue(
             refresh_expires_at=now + timedelta(seconds=lifetimes.refresh_s),
             user_id=user_id,
             application_id=application.id,
+            authorization_id=authorization_id,
+            password_hash=password_hash,
         ),
     )
+    if not kept:
+        raise WrongPasswordError("The username or the password is wrong.")
     return issued

@@ -11,7 +11,7 @@ from tests.e2e.conftest import run_user_add
 from tests.e2e.extrahorizon.programs import Programs
 from tests.support.builders import unique
 from tests.support.fixtures_npm import packaged_app
-from tests.support.platform import CLIENT_ID, EMAIL, PASSWORD, Platform
+from tests.support.platform import CLIENT_ID, CONSUMER_KEY, CONSUMER_SECRET, EMAIL, PASSWORD, Platform
 
 AddMember = Callable[..., str]
 EXPRESS = Path(__file__).parents[1] / "functions" / "express"
@@ -63,6 +63,8 @@ def programs(platform: Platform, add_member: AddMember, express_sample: Path) ->
         environ={
             "TIDEMILL": platform.address,
             "CLIENT_ID": CLIENT_ID,
+            "CONSUMER_KEY": CONSUMER_KEY,
+            "CONSUMER_SECRET": CONSUMER_SECRET,
             "EMAIL": EMAIL,
             "PASSWORD": PASSWORD,
             "NOBODY_EMAIL": add_member(),

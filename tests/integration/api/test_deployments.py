@@ -9,12 +9,13 @@ import pytest
 
 from services.api.access.addresses import Addresses
 from services.api.access.authentication import identify_key
-from services.api.access.credentials import CredentialCache
+from services.api.access.credentials import Credentials
 from services.api.access.key_usage import KeyUsage
 from services.api.access.rate_limit import RateLimits
 from services.api.attestor import Attestor
 from services.api.cloud_doors import CloudDoors
 from services.api.deployments import DeploymentWaiters
+from services.api.direct_executions import DirectExecutions
 from services.api.dispatch import Dispatcher
 from services.api.operations.create_function import NewFunction, Upload, create_function
 from services.api.operations.read_functions import get_function
@@ -25,14 +26,17 @@ from services.ports import Ports
 from services.signing import ServiceKey
 from shared.bus.bus import Delivery
 from shared.crypto.tokens import sha256_hex, shown_prefix
-from shared.database import accounts, deployments, executions
+from shared.database import accounts, api_keys, deployments, executions, oauth1, tasks
 from shared.database.accounts import AdminCredentials
 from shared.database.executions import AcceptedExecution, NewExecution
 from shared.database.function_cache import FunctionCache
 from shared.database.group_commit import GroupCommit
+from shared.database.oauth1 import UsedNonce
+from shared.database.tasks import NewTask
 from shared.domain.errors import FunctionNotFoundError, InvalidCodeError, UnavailableError
 from shared.domain.function import Convention, FunctionStatus, VersionSpec
 from shared.domain.identity import Identity
+from shared.domain.task import Task
 from shared.messages.messages import DeployFunction, DeploymentFinished, Work
 from shared.messages.topology import DEPLOY_QUEUE
 from shared.process.aws_settings import AwsSettings
@@ -64,6 +68,9 @@ async def ports(database_url: str) -> AsyncIterator[Ports]:
 async def platform(ports: Ports) -> AsyncIterator[Platform]:
     """A platform whose callers wait half a second for a deployment."""
     accept: GroupCommit[NewExecution, AcceptedExecution] = GroupCommit(lambda rows: executions.accept(ports.db, rows))
+    nonces: GroupCommit[UsedNonce, bool] = GroupCommit(lambda rows: oauth1.use_nonces(ports.db, rows))
+    new_tasks: GroupCommit[NewTask, Task] = GroupCommit(lambda rows: tasks.accept(ports.db, rows))
+    direct = DirectExecutions(ports.db, ports.replica_id, 1)
     task_notices = TaskNotices(ports.bus)
     yield Platform(
         db=ports.db,
@@ -73,12 +80,16 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         packages=ports.packages,
         envelope=ports.envelope,
         attestor=Attestor(ports.db, ServiceKey(ports.db, ports.envelope), ""),
-        credentials=CredentialCache(),
-        key_usage=KeyUsage(ports.db),
+        credentials=Credentials(),
+        key_usage=KeyUsage(ports.db, api_keys.note_use),
+        token_usage=KeyUsage(ports.db, oauth1.note_use),
         rate_limits=RateLimits(load_settings({}).rate_limit),
         addresses=Addresses(),
         accept=accept,
+        nonces=nonces,
         dispatcher=Dispatcher(ports.db, ports.bus),
+        tasks=new_tasks,
+        direct=direct,
         task_notices=task_notices,
         limits=Limits(deployment_s=0.5),
         aws=AwsSettings(),
@@ -86,6 +97,9 @@ async def platform(ports: Ports) -> AsyncIterator[Platform]:
         default_environment_id="",
     )
     await accept.close()
+    await nonces.close()
+    await new_tasks.close()
+    await direct.close()
     task_notices.close()
 
 

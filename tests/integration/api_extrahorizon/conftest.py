@@ -11,6 +11,7 @@ import pytest
 
 import services.api.app
 import services.deployer.app
+from services.api.platform import Platform
 from services.ports import Ports, new_replica_id
 from shared.bus.memory import MemoryBus
 from shared.crypto.passwords import hash_password
@@ -47,6 +48,7 @@ class Horizon:
 
     db: Database
     first: FirstAccount
+    platform: Platform
     port: int
     script: Script
     admin: httpx.AsyncClient
@@ -58,6 +60,10 @@ class Horizon:
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def forget_credentials(self) -> None:
+        """Forget what the api remembers of credentials, as a restart would."""
+        self.platform.credentials.clear()
 
     async def token(self, user_id: str | None = None, *, expires_in_s: float = 300) -> str:
         """Give a user (the administrator) an access token."""
@@ -117,17 +123,23 @@ class Horizon:
 
 
 @pytest.fixture
-async def horizon(database_url: str) -> AsyncIterator[Horizon]:
+def environ() -> dict[str, str]:
+    """Settings of the api beside those of every test; a test says its own by parametrizing this."""
+    return {}
+
+
+@pytest.fixture
+async def horizon(database_url: str, environ: dict[str, str]) -> AsyncIterator[Horizon]:
     async with AsyncExitStack() as stack:
         db = await Database.connect(database_url)
         stack.push_async_callback(db.close)
         await ensure_partitions(db, datetime.now(UTC).date())
-        first = await accounts.ensure_first_account(db, _credentials())
+        first = await accounts.ensure_first_account(db, first_credentials())
         bus = MemoryBus()
         await bus.start()
         stack.push_async_callback(bus.close)
         supervisor = await stack.enter_async_context(Supervisor())
-        settings = load_settings({"TIDEMILL_PORT": "0", "TIDEMILL_RATE_LIMIT": "off"})
+        settings = load_settings({"TIDEMILL_PORT": "0", "TIDEMILL_RATE_LIMIT": "off", **environ})
         ports = Ports(
             replica_id=new_replica_id("test"),
             db=db,
@@ -148,6 +160,7 @@ async def horizon(database_url: str) -> AsyncIterator[Horizon]:
         made = Horizon(
             db=db,
             first=first,
+            platform=api.platform,
             port=api.port,
             script=script,
             admin=httpx.AsyncClient(),
@@ -160,7 +173,8 @@ async def horizon(database_url: str) -> AsyncIterator[Horizon]:
         yield made
 
 
-def _credentials() -> AdminCredentials:
+def first_credentials() -> AdminCredentials:
+    """Return what the first account is made with."""
     return AdminCredentials(
         email=EMAIL,
         password_hash=password_hash(),

@@ -17,7 +17,14 @@ from shared.database import api_requests, logs
 from shared.database.pool import Database
 from shared.domain.errors import PlatformError
 from shared.domain.outcome import Failure, LogLine, Outcome, failure_of
-from shared.messages.messages import ApiAnswer, ApiRequestFinished, InvocationReply, InvokeFunction, Record
+from shared.messages.messages import (
+    ApiAnswer,
+    ApiRequestFinished,
+    InvocationReply,
+    InvokeFunction,
+    LogLinesWritten,
+    Record,
+)
 
 Handler = Callable[[dict[str, Any]], Any]
 
@@ -61,17 +68,28 @@ class Script:
             result = self.handler(json.loads(command.payload))
             if isinstance(result, Awaitable):
                 result = await result
-            judged = read_api_response(result if isinstance(result, bytes) else json.dumps(result).encode())
+            returned = result if isinstance(result, bytes) else json.dumps(result).encode()
+            if command.api_call is None:
+                return self._direct(command, returned, None)
+            judged = read_api_response(returned)
             if isinstance(judged, ApiResponse):
                 answer, body = ApiAnswer(status=judged.status, headers=judged.headers), judged.body
             else:
                 failure = Failure(kind="invalid_response", name=judged.name, message=judged.message)
         except FailsError as fails:
             failure = failure_of(fails.outcome)
+            if command.api_call is None:
+                return self._direct(command, b"", failure)
         except RefusesError as refuses:
             return InvocationReply(record_id=command.record_id, error=refuses.error.record())
         self._record(command, answer.status if answer else 400, failure, began_ms)
         return InvocationReply(record_id=command.record_id, answer=answer, failure=failure, payload=body)
+
+    def _direct(self, command: InvokeFunction, result: bytes, failure: Failure | None) -> InvocationReply:
+        self.bus.record(LogLinesWritten(record_id=command.record_id, first_number=0, lines=self.lines))
+        return InvocationReply(
+            record_id=command.record_id, failure=failure, payload=result, duration_ms=12.5, log_lines=len(self.lines)
+        )
 
     def _record(self, command: InvokeFunction, status: int, failure: Failure | None, began_ms: int) -> None:
         assert command.api_call is not None
@@ -92,9 +110,10 @@ class Script:
 
 
 async def write_down(db: Database, records: Sequence[Record]) -> None:
-    """Persist API requests and their lines, as the logger does."""
+    """Persist API requests, and the lines of them and of tasks, as the logger does."""
     calls = [record for record in records if isinstance(record, ApiRequestFinished)]
     await api_requests.insert_finished(db, calls)
-    await logs.insert_lines(
-        db, [(call.request_id, number, line) for call in calls for number, line in enumerate(call.lines)]
-    )
+    lines = [(call.request_id, number, line) for call in calls for number, line in enumerate(call.lines)]
+    written = [record for record in records if isinstance(record, LogLinesWritten)]
+    lines += [(record.record_id, number, line) for record in written for number, line in enumerate(record.lines)]
+    await logs.insert_lines(db, lines)

@@ -103,6 +103,27 @@ async def test_26_a_record_has_every_field_and_those_of_nobody_are_absent(
     }
 
 
+async def test_26_a_call_that_was_cut_off_is_found_by_the_error_it_shows(horizon: Horizon) -> None:
+    cut_off = ApiRequestFinished(
+        request_id=new_record_id(),
+        function_id="func_0123456789",
+        environment_id=horizon.first.environment.id,
+        function_name="greeter",
+        call=ApiCall(method="GET", path="/"),
+        status_code=400,
+        failure=Failure(kind="interrupted", name="InterruptedError", message="deleted"),
+        started_at_ms=int(NOW.timestamp() * 1000),
+        duration_ms=1.0,
+    )
+    await api_requests.insert_finished(horizon.db, [cut_off])
+
+    query = "eq(error.type,invocation)&eq(error.name,LAMBDA_INVOCATION_EXCEPTION)"
+    (record,) = (await horizon.admin.get(f"{REQUESTS}?{query}")).json()["data"]
+
+    assert record["error"] == {"type": "invocation", "name": "LAMBDA_INVOCATION_EXCEPTION", "message": "deleted"}
+    assert (await horizon.admin.get(f"{REQUESTS}?eq(error.name,InterruptedError)")).json()["data"] == []
+
+
 async def test_26_every_operator_finds_what_it_says(horizon: Horizon, recorded: dict[str, str]) -> None:
     for query, letters in (
         ("", "edcba"),

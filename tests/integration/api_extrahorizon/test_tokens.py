@@ -5,10 +5,16 @@ import base64
 from typing import Any
 
 import httpx
+import pytest
 
+from services.api.operations.issue_tokens import TokenLifetimes, issue
 from shared.crypto.tokens import sha256_hex
+from shared.database import access, applications, users
+from shared.database.pool import Connection
+from shared.domain.errors import WrongPasswordError
 from shared.domain.ids import is_record_id
 from tests.integration.api_extrahorizon.conftest import CLIENT_ID, EMAIL, PASSWORD, Horizon
+from tests.support.eventually import eventually
 
 TOKENS = "/auth/v2/oauth2/tokens"
 LOGIN = {"client_id": CLIENT_ID, "grant_type": "password", "username": EMAIL, "password": PASSWORD}
@@ -87,11 +93,60 @@ async def test_after_ten_wrong_passwords_a_user_is_not_tried_from_there_for_a_wh
 
     frozen = await ask(horizon, LOGIN)
 
-    assert oauth_error(frozen) == (429, "invalid_grant", 212)
+    assert oauth_error(frozen) == (400, "invalid_grant", 212)
     assert frozen.json()["exh_error"]["name"] == "LOGIN_FREEZE_EXCEPTION"
     assert 1 <= int(frozen.headers["Retry-After"]) <= 60
     other = await ask(horizon, {**LOGIN, "username": "nobody@example.com"})
     assert oauth_error(other) == (400, "invalid_grant", 106)
+
+
+async def test_a_login_that_is_overtaken_by_another_password_gives_no_tokens(horizon: Horizon) -> None:
+    user = await access.find_user_by_email(horizon.db, EMAIL)
+    client = await applications.find_client(horizon.db, CLIENT_ID)
+    assert user is not None
+    assert client is not None
+    await users.set_password(horizon.db, user.id, "another")
+
+    with pytest.raises(WrongPasswordError):
+        await issue(horizon.db, TokenLifetimes(), user.id, client, password_hash=user.password_hash)
+
+    assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
+
+
+async def test_another_password_waits_for_logins_and_takes_back_what_they_gave(horizon: Horizon) -> None:
+    user = await access.find_user_by_email(horizon.db, EMAIL)
+    client = await applications.find_client(horizon.db, CLIENT_ID)
+    assert user is not None
+    assert client is not None
+
+    async def waiting() -> bool:
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(await horizon.db.fetchval(sql))
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def login(connection: Connection) -> None:
+            await issue(connection, TokenLifetimes(), user.id, client, password_hash=user.password_hash)
+            tasks.create_task(users.set_password(horizon.db, user.id, "another"))
+            await eventually(waiting)
+
+        await horizon.db.in_transaction(login)
+
+    assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
+
+
+async def test_wrong_passwords_are_counted_for_a_user_however_the_email_is_written(horizon: Horizon) -> None:
+    spellings = [EMAIL, EMAIL.upper(), EMAIL.replace("i", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}")]
+    found = [await access.find_user_by_email(horizon.db, spelling) for spelling in spellings]
+
+    for number in range(10):
+        await ask(horizon, {**LOGIN, "username": spellings[number % 3], "password": "wrong"})
+    frozen = [await ask(horizon, {**LOGIN, "username": spelling}) for spelling in spellings]
+
+    assert [user and user.id for user in found] == [horizon.first.user_id] * 3
+    assert [oauth_error(answer) for answer in frozen] == [(400, "invalid_grant", 212)] * 3
 
 
 async def test_a_form_body_is_taken_too(horizon: Horizon) -> None:
@@ -102,7 +157,7 @@ async def test_a_form_body_is_taken_too(horizon: Horizon) -> None:
 
 async def test_a_confidential_application_must_show_its_secret_in_the_body_or_by_basic(horizon: Horizon) -> None:
     await horizon.db.execute(
-        "UPDATE applications SET client_secret_sha256 = $1 WHERE client_id = $2", sha256_hex("s3cret+%"), CLIENT_ID
+        "UPDATE oauth2_clients SET client_secret_sha256 = $1 WHERE client_id = $2", sha256_hex("s3cret+%"), CLIENT_ID
     )
     basic = {"Authorization": "Basic " + base64.b64encode(f"{CLIENT_ID}:s3cret+%".encode()).decode()}
     wrong = {"Authorization": "Basic " + base64.b64encode(f"{CLIENT_ID}:other".encode()).decode()}
@@ -112,8 +167,8 @@ async def test_a_confidential_application_must_show_its_secret_in_the_body_or_by
     assert (await ask(horizon, LOGIN, headers=basic)).status_code == 200
     assert (await ask(horizon, nameless, headers=basic)).status_code == 200
     assert (await ask(horizon, {**LOGIN, "client_secret": "s3cret+%"}, headers=basic)).status_code == 200
+    assert oauth_error(await ask(horizon, LOGIN)) == (401, "invalid_client", 126)
     for refused in (
-        await ask(horizon, LOGIN),
         await ask(horizon, {**LOGIN, "client_secret": "other"}),
         await ask(horizon, LOGIN, headers=wrong),
         await ask(horizon, {**LOGIN, "client_id": "another"}, headers=basic),
@@ -179,7 +234,7 @@ async def test_health_calls_are_answered_to_anybody(horizon: Horizon) -> None:
 
 
 async def test_an_unknown_path_is_an_unknown_endpoint(horizon: Horizon) -> None:
-    for path in ("/tasks/v1/nowhere/at/all", "/auth/v2/nothing", "/users/v1/nothing/", "/auth/v2/oauth2/tokens"):
+    for path in ("/tasks/v1/nowhere/at/all", "/auth/v2/nothing", "/users/v1/nothing/at/all", "/auth/v2/oauth2/no"):
         answer = await horizon.admin.get(path)
 
         assert (answer.status_code, answer.json()["name"]) == (404, "ENDPOINT_EXCEPTION"), path

@@ -8,7 +8,9 @@ from services.rotation import Rotation
 from services.signing import new_sealed_key
 from shared.crypto.envelope import Envelope
 from shared.crypto.master_keys import KeyRing
-from shared.database import sealed_rows, secrets, signing_keys
+from shared.database import applications, oauth1, sealed_rows, secrets, signing_keys
+from shared.database.applications import NewConsumer
+from shared.database.oauth1 import NewSignedToken
 from shared.database.pool import Database
 from shared.database.secrets import NewSecret, SecretChange
 from shared.domain.errors import UnavailableError
@@ -74,6 +76,41 @@ async def test_everything_sealed_is_under_the_new_key_afterwards_and_nothing_els
     assert await world.db.fetchval("SELECT revision FROM functions WHERE id = $1", function.id) == function.revision
     assert any("5 of 5" in line for line in said)
     assert (await Rotation(world.db, an_envelope(*BOTH), said.append).run()).rewrapped == 0
+
+
+async def test_what_signs_requests_is_wrapped_anew_too(world: World) -> None:
+    old = an_envelope(OLD)
+    await keep_signers(world, old)
+
+    outcome = await Rotation(world.db, an_envelope(*BOTH), lambda _: None).run()
+
+    assert (outcome.rewrapped, outcome.failures) == (2, {})
+    alone = an_envelope(NEW)
+    consumer = await applications.find_consumer(world.db, "ck")
+    token = await oauth1.find_token(world.db, "tk")
+    assert consumer is not None
+    assert token is not None
+    assert await alone.open(consumer.sealed, consumer.version_id) == b"cs"
+    assert await alone.open(token.sealed, token.id) == b"ts"
+
+
+async def keep_signers(world: World, envelope: Envelope) -> None:
+    consumer = NewConsumer(
+        id="c" * 24,
+        application_id=world.first.application_id,
+        name="v1",
+        consumer_key="ck",
+        sealed=await envelope.seal(b"cs", "c" * 24),
+    )
+    await applications.insert_consumer(world.db, consumer)
+    token = NewSignedToken(
+        id="d" * 24,
+        user_id=world.first.user_id,
+        application_id=world.first.application_id,
+        token="tk",
+        sealed=await envelope.seal(b"ts", "d" * 24),
+    )
+    await oauth1.insert_token(world.db, token)
 
 
 async def test_a_rotation_that_was_stopped_goes_on_where_it_was(world: World) -> None:

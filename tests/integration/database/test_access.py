@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.database import access, accounts, api_keys
+from shared.database import access, accounts, api_keys, applications, roles
 from shared.database.access import NewKey, NewTokens
 from shared.database.pool import Database
 from shared.domain.errors import NameTakenError, NotFoundError
@@ -33,14 +33,14 @@ def tokens(world: World, **changes: Any) -> NewTokens:
 async def test_the_first_account_can_do_everything(db: Database, world: World) -> None:
     user = await access.find_user_by_email(db, "admin@EXAMPLE.com")
     key = await access.find_api_key(db, ADMIN.api_key_sha256)
-    application = await access.find_application(db, ADMIN.oauth_client_id)
+    application = await applications.find_client(db, ADMIN.oauth_client_id)
 
     assert user is not None
     assert key is not None
     assert application is not None
     assert (user.id, user.email, user.activation) == (world.first.user_id, "Admin@example.com", True)
     assert user.permissions == tuple(sorted(EXTRA_HORIZON_PERMISSIONS))
-    assert [role.name for role in await access.roles_of(db, user.id)] == ["admin"]
+    assert [role.name for role in (await roles.of_users(db, [user.id]))[user.id]] == ["admin"]
     assert (key.id, key.permissions, key.prefix) == (world.first.key_id, API_KEY_PERMISSIONS, ADMIN.api_key_prefix)
     assert (application.id, application.client_secret_sha256) == (world.first.application_id, None)
     assert {user.account_id, key.account_id, application.account_id} == {world.first.account_id}
@@ -77,7 +77,7 @@ async def test_credentials_that_changed_are_in_force_beside_the_earlier_ones(db:
     for sha256 in ("a" * 64, "b" * 64):
         assert await access.find_api_key(db, sha256) is not None
     for client_id in ("client-1", "client-2"):
-        assert await access.find_application(db, client_id) is not None
+        assert await applications.find_client(db, client_id) is not None
 
 
 async def test_before_the_first_account_there_is_no_default_environment(db: Database) -> None:
@@ -133,7 +133,7 @@ async def test_an_unknown_credential_finds_nothing(db: Database, world: World) -
     assert await access.find_access_token(db, "f" * 64) is None
     assert await access.use_refresh_token(db, "f" * 64) is None
     assert await access.find_user_by_email(db, "nobody\0@example.com") is None
-    assert await access.find_application(db, "nothing\0") is None
+    assert await applications.find_client(db, "nothing\0") is None
 
 
 async def test_a_key_is_kept_once_and_shows_when_it_was_used(db: Database, world: World) -> None:

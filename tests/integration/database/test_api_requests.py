@@ -1,13 +1,14 @@
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.database import api_requests
-from shared.database.api_requests import And, ApiRequestQuery, Comparison, Condition, Exists, Operator, Or, Sort
+from shared.database import api_requests, partitions
 from shared.database.pool import Database
-from shared.domain.ids import new_record_id
+from shared.database.query import And, Comparison, Condition, Exists, ListQuery, Operator, Or, Sort
+from shared.domain.ids import first_id_at, new_record_id
 from shared.domain.outcome import Failure
 from shared.messages.messages import ApiCall, ApiRequestFinished
 from tests.integration.database.world import FAILURE, World
@@ -46,7 +47,7 @@ async def calls(db: Database, world: World) -> dict[str, ApiRequestFinished]:
 
 async def matching(db: Database, world: World, where: Condition, **query: Any) -> list[str]:
     listed, total = await api_requests.list_api_requests(
-        db, world.environment_id, ApiRequestQuery(where=where, sort=(Sort("timestamp"),), **query)
+        db, world.environment_id, ListQuery(where=where, sort=(Sort("timestamp"),), **query)
     )
     assert total == len(listed)
     return [each.id for each in listed]
@@ -82,6 +83,16 @@ async def test_a_call_that_comes_again_changes_nothing(db: Database, world: Worl
     assert kept.status_code == 200
 
 
+async def test_a_duration_is_kept_in_microseconds_so_that_the_one_shown_is_found(db: Database, world: World) -> None:
+    event = world.api_request(duration_ms=5.952115000000001)
+    await api_requests.insert_finished(db, [event])
+
+    assert await matching(db, world, Comparison("duration", Operator.EQ, 0.005952)) == [event.request_id]
+    kept = await api_requests.find_api_request(db, world.environment_id, event.request_id)
+    assert kept is not None
+    assert repr(kept.duration_s) == "0.005952"
+
+
 async def test_a_call_is_found_in_its_environment_only(db: Database, world: World) -> None:
     event = world.api_request()
     await api_requests.insert_finished(db, [event])
@@ -89,7 +100,7 @@ async def test_a_call_is_found_in_its_environment_only(db: Database, world: Worl
     assert await api_requests.find_api_request(db, "another", event.request_id) is None
     assert await api_requests.find_api_request(db, world.environment_id, new_record_id()) is None
     assert await api_requests.find_api_request(db, world.environment_id, "no id\0") is None
-    assert await api_requests.list_api_requests(db, "another", ApiRequestQuery()) == ([], 0)
+    assert await api_requests.list_api_requests(db, "another", ListQuery()) == ([], 0)
 
 
 OP = Operator
@@ -161,7 +172,7 @@ async def test_the_newest_come_first_unless_told_otherwise(
     db: Database, world: World, calls: dict[str, ApiRequestFinished]
 ) -> None:
     async def order(*sort: Sort) -> list[str]:
-        listed, _ = await api_requests.list_api_requests(db, world.environment_id, ApiRequestQuery(sort=sort))
+        listed, _ = await api_requests.list_api_requests(db, world.environment_id, ListQuery(sort=sort))
         return [next(name for name, event in calls.items() if event.request_id == each.id) for each in listed]
 
     assert await order() == ["refused", "thrown", "slow", "fine"]
@@ -181,7 +192,7 @@ async def test_pages_do_not_overlap_when_everything_is_equal(db: Database, world
 
     pages = [
         await api_requests.list_api_requests(
-            db, world.environment_id, ApiRequestQuery(sort=(Sort("method"),), limit=3, offset=offset)
+            db, world.environment_id, ListQuery(sort=(Sort("method"),), limit=3, offset=offset)
         )
         for offset in (0, 3, 6, 9)
     ]
@@ -193,8 +204,37 @@ async def test_pages_do_not_overlap_when_everything_is_equal(db: Database, world
 async def test_the_total_is_not_counted_when_nobody_asks(
     db: Database, world: World, calls: dict[str, ApiRequestFinished]
 ) -> None:
-    listed, total = await api_requests.list_api_requests(
-        db, world.environment_id, ApiRequestQuery(limit=2, count=False)
-    )
+    listed, total = await api_requests.list_api_requests(db, world.environment_id, ListQuery(limit=2, count=False))
 
     assert (len(listed), total) == (2, None)
+
+
+async def test_totals_are_those_of_a_count_whatever_is_written_twice_or_dropped(db: Database, world: World) -> None:
+    old = datetime.now(UTC) - timedelta(days=8)
+    await partitions.ensure_days(db, [old.date()])
+    names = ("busy", "busy", "busy", "quiet")
+    new, gone = (
+        [world.api_request(function_name=name, request_id=first_id_at(day)[:8] + new_record_id()[8:]) for name in names]
+        for day in (datetime.now(UTC), old)
+    )
+
+    async def totals(environment_id: str = world.environment_id) -> list[int | None]:
+        asked = (And(()), *(And((Comparison("functionName", OP.EQ, name),)) for name in ("busy", "quiet", "none")))
+        answers = []
+        for where in asked:
+            _, known = await api_requests.list_api_requests(db, environment_id, ListQuery(where=where))
+            really = ListQuery(where=And((where, Exists("id"))))
+            _, counted = await api_requests.list_api_requests(db, environment_id, really)
+            assert known == counted, where
+            answers.append(known)
+        return answers
+
+    await api_requests.insert_finished(db, [*gone, new[0]])
+    assert await totals() == [5, 4, 1, 0]
+
+    await asyncio.gather(*(api_requests.insert_finished(db, [*new, *gone]) for _ in range(3)))
+    assert await totals() == [8, 6, 2, 0]
+    assert await totals("another") == [0, 0, 0, 0]
+
+    await asyncio.gather(*(partitions.drop_old_partitions(db, 7) for _ in range(2)))
+    assert await totals() == [4, 3, 1, 0]

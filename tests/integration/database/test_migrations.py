@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 
 from shared.crypto.receipts import code_hash
 from shared.database import migrate
+from shared.database.api_request_counts import stored_requests
 from shared.domain.errors import UnavailableError
 from shared.domain.execution import ExecutionStatus
 from shared.domain.function import Convention, FunctionStatus
@@ -188,3 +189,26 @@ async def test_versions_made_before_receipts_get_the_hash_that_receipts_use(empt
     finally:
         await connection.close()
     assert [row["code_hash"] for row in rows] == [code_hash(source, "ab" * 32) for source in sources]
+
+
+async def test_api_requests_that_were_stored_before_they_were_counted_are_counted(empty_database_url: str) -> None:
+    await asyncio.to_thread(migrate.upgrade, empty_database_url, "0005")
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute("CREATE TABLE one_day PARTITION OF api_requests FOR VALUES FROM ('0') TO ('9')")
+        await connection.execute(
+            """
+            INSERT INTO api_requests (id, environment_id, function_id, function_name, method, path, timestamp,
+                                      status_code, duration_s, timings, log_lines, dropped_log_lines)
+            SELECT number::text, 'e', 'f', CASE WHEN number < 3 THEN 'busy' ELSE 'quiet' END, 'GET', '/', now(),
+                   200, 0.1, '{}', 0, 0
+            FROM generate_series(0, 3) AS number
+            """
+        )
+
+        await asyncio.to_thread(migrate.upgrade, empty_database_url, "0006")
+
+        counts = [await stored_requests(connection, "e", name) for name in (None, "busy", "quiet", "none")]
+    finally:
+        await connection.close()
+    assert counts == [4, 3, 1, 0]

@@ -2,6 +2,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from services.api.dialects.extrahorizon.task_bodies import read_new_schedule
 from shared.database import schedules, task_queue, tasks
 from shared.database.pool import Database
 from shared.database.schedules import NewSchedule
@@ -98,6 +101,24 @@ async def test_the_longest_interval_leads_to_a_moment_of_the_calendar(db: Databa
     await schedules.fire(db)
 
     assert (await read(db, schedule.id)).next_at - schedule.next_at == timedelta(seconds=LONGEST_INTERVAL_S)
+
+
+@pytest.mark.parametrize("interval_s", [1, LONGEST_INTERVAL_S])
+async def test_a_schedule_of_the_first_years_fires_once_and_the_next_lies_ahead(
+    db: Database, world: World, interval_s: int
+) -> None:
+    earliest = read_new_schedule(
+        b'{"functionName": "greeter", "interval": 1, "startTimestamp": "0002-01-01T00:00:00Z"}'
+    ).starts_at
+    schedule = await schedules.create(db, new_schedule(world, interval_s=interval_s, starts_at=earliest))
+    assert schedule.starts_at == earliest
+
+    [_] = await schedules.fire(db)
+
+    now = await db.fetchval("SELECT clock_timestamp()")
+    ahead = (await read(db, schedule.id)).next_at - now
+    assert timedelta(0) < ahead + timedelta(seconds=1) <= timedelta(seconds=interval_s + 1)
+    assert (await task_queue.waiting(db)).ready
 
 
 async def test_a_deleted_schedule_leaves_the_tasks_it_made(db: Database, world: World) -> None:

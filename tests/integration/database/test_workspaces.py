@@ -263,7 +263,7 @@ async def test_older_accounts_become_workspaces_that_their_administrator_owns(em
             await connection.execute("INSERT INTO roles (id, account_id, name) VALUES ($1, 'a0', $2)", user, role)
             await connection.execute("INSERT INTO user_roles (user_id, role_id) VALUES ($1, $1)", user)
 
-        await asyncio.to_thread(migrate.upgrade, empty_database_url, "0006")
+        await asyncio.to_thread(migrate.upgrade, empty_database_url, "0007")
 
         workspaces_there = await connection.fetch("SELECT id, slug FROM accounts ORDER BY id")
         projects_there = await connection.fetch("SELECT slug FROM projects ORDER BY slug")

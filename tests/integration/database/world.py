@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.database import accounts, deployments, executions
+from shared.database import accounts, deployments, executions, tasks
 from shared.database.accounts import AdminCredentials, FirstAccount
 from shared.database.deployments import NewDeployment
 from shared.database.executions import Claim, NewExecution, Settlement
 from shared.database.functions import FunctionSettings
 from shared.database.pool import Database
+from shared.database.tasks import DirectTask, NewTask
 from shared.domain.execution import ExecutionKind
 from shared.domain.function import Convention, Function, VersionSpec
 from shared.domain.ids import new_function_id, new_record_id
 from shared.domain.outcome import Failure, LogLine, Timings
+from shared.domain.task import Task
 from shared.messages.messages import ApiCall, ApiRequestFinished, ExecutionFinished
 
 HOLDER = "invoker-1"
@@ -119,6 +121,30 @@ class World:
             "timings": Timings(handler_ms=7.0),
         }
         return ExecutionFinished(**{**given, **changes})
+
+    def task(self, **changes: Any) -> NewTask:
+        given: dict[str, Any] = {
+            "id": new_record_id(),
+            "environment_id": self.environment_id,
+            "function_name": "greeter",
+        }
+        return NewTask(**{**given, **changes})
+
+    def direct_task(self, **changes: Any) -> DirectTask:
+        given: dict[str, Any] = {
+            "id": new_record_id(),
+            "environment_id": self.environment_id,
+            "function_name": "greeter",
+            "run_id": new_record_id(),
+            "holder": HOLDER,
+            "lease_s": 60.0,
+        }
+        return DirectTask(**{**given, **changes})
+
+    async def task_row(self, task_id: str) -> Task:
+        found = await tasks.find_task(self.db, self.environment_id, task_id)
+        assert found is not None
+        return found
 
     def api_request(self, **changes: Any) -> ApiRequestFinished:
         given: dict[str, Any] = {

@@ -8,9 +8,9 @@ from shared.domain.errors import FunctionNotFoundError, ThrottledError
 from shared.domain.function import Convention
 from shared.domain.ids import new_record_id
 from shared.domain.outcome import Report, TimedOut, Timings
-from shared.messages.messages import ApiCall, ApiRequestFinished, ExecutionFinished, InvokeFunction
+from shared.messages.messages import ApiCall, ApiRequestFinished, ExecutionFinished, InvokeFunction, LogLinesWritten
 from tests.integration.database.world import line, spec
-from tests.integration.invoker.conftest import Mill, returned
+from tests.integration.invoker.conftest import Mill, lines_of, returned
 
 
 def command(function_id: str, *, api: bool = False, payload: bytes = b"{}", revision: int = 0) -> InvokeFunction:
@@ -52,6 +52,22 @@ async def test_an_api_call_replies_with_a_judged_answer_and_leaves_an_api_reques
     assert isinstance(record, ApiRequestFinished)
     assert (record.status_code, record.failure, record.call.path) == (201, None, "/x?y=1")
     assert [each.message for each in record.lines] == ["hello"]
+
+
+async def test_a_direct_task_replies_with_its_result_and_leaves_its_lines_alone(mill: Mill) -> None:
+    async def speak(_code: FunctionCode, invocation: Invocation) -> Report:
+        return returned(invocation.event, line("one"), line("two"))
+
+    mill.pool.run = speak
+    function = await mill.world.function(spec=spec(convention=Convention.LAMBDA, runtime="nodejs20.x"))
+    asked = replace(command(function.id, payload=b'{"a":1}'), kind="direct")
+
+    reply = await mill.invoker.answer(asked)
+
+    assert (reply.payload, reply.failure, reply.log_lines) == (b'{"a":1}', None, 2)
+    [record] = mill.records
+    assert isinstance(record, LogLinesWritten)
+    assert (record.record_id, lines_of([record])) == (asked.record_id, ["one", "two"])
 
 
 async def test_an_answer_http_cannot_carry_is_a_failure_of_kind_invalid_response(mill: Mill) -> None:

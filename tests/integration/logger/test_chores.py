@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import structlog
 
-from services.logger import retention
+from services.logger import retention, task_counts
 from services.logger.ledger import Ledger, LedgerDriftError
-from shared.database import executions, partitions
+from shared.database import executions, partitions, tasks
 from shared.database.pool import Database
 from shared.process import metrics
 from tests.integration.database.world import World, failure, success
@@ -29,6 +29,9 @@ async def test_what_is_past_its_time_is_dropped(db: Database, world: World) -> N
     await db.execute("UPDATE deployments SET updated_at = updated_at - interval '8 days'")
     old = datetime.now(UTC).date() - timedelta(days=8)
     await partitions.ensure_days(db, [old])
+    canceled, waiting = await tasks.accept(db, [world.task(), world.task()])
+    await tasks.cancel(db, world.environment_id, canceled.id)
+    await db.execute("UPDATE tasks SET finished_at = finished_at - $1::interval", timedelta(days=8))
 
     await retention.drop_expired(db, 7)
 
@@ -36,6 +39,7 @@ async def test_what_is_past_its_time_is_dropped(db: Database, world: World) -> N
     assert await db.fetchval("SELECT count(*) FROM idempotency_keys") == 0
     assert await db.fetchval("SELECT count(*) FROM deployments") == 0
     assert await executions.find_execution(db, keyed.id) is not None
+    assert [row["id"] for row in await db.fetch("SELECT id FROM tasks")] == [waiting.id]
 
 
 def exported() -> dict[str, float]:
@@ -92,3 +96,13 @@ async def test_a_lost_execution_shows_as_drift_and_fails_the_check_until_it_is_f
 
     assert exported()["tidemill_ledger_drift"] == 0.0
     assert await ledger.check() is None
+
+
+async def test_what_waits_in_the_queue_of_tasks_is_exported(db: Database, world: World) -> None:
+    await tasks.accept(db, [world.task() for _ in range(3)])
+
+    await task_counts.export(db)
+
+    lines = metrics.render().decode().splitlines()
+    assert 'tidemill_tasks{state="waiting"} 3.0' in lines
+    assert 'tidemill_tasks{state="in_progress"} 0.0' in lines

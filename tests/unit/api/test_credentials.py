@@ -23,11 +23,11 @@ class Clock:
 class Database:
     """Counts how often it is asked."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict[Identity]) -> None:
         self.verdict = verdict
         self.asked = 0
 
-    async def look(self, _sha256: str) -> Verdict:
+    async def look(self, _sha256: str) -> Verdict[Identity]:
         self.asked += 1
         return self.verdict
 
@@ -38,7 +38,7 @@ def clock() -> Clock:
 
 
 async def test_a_known_credential_is_not_looked_up_again_for_half_a_minute(clock: Clock) -> None:
-    cache, database = CredentialCache(now=clock), Database(Verdict(identity=SOMEBODY))
+    cache, database = CredentialCache[Identity](now=clock), Database(Verdict(found=SOMEBODY))
 
     for _ in range(3):
         assert await cache.identify("k", database.look) == SOMEBODY
@@ -52,8 +52,8 @@ async def test_a_known_credential_is_not_looked_up_again_for_half_a_minute(clock
 
 
 async def test_a_token_is_not_believed_past_its_expiry(clock: Clock) -> None:
-    cache = CredentialCache(now=clock)
-    database = Database(Verdict(identity=SOMEBODY, expires_at=START + timedelta(seconds=10)))
+    cache: CredentialCache[Identity] = CredentialCache(now=clock)
+    database = Database(Verdict(found=SOMEBODY, expires_at=START + timedelta(seconds=10)))
     await cache.identify("t", database.look)
     database.verdict = Verdict(refusal=ExpiredTokenError("the access token has expired"))
 
@@ -65,7 +65,7 @@ async def test_a_token_is_not_believed_past_its_expiry(clock: Clock) -> None:
 
 
 async def test_a_refused_credential_is_remembered_briefly_with_its_reason(clock: Clock) -> None:
-    cache, database = CredentialCache(now=clock), Database(Verdict(refusal=UnknownTokenError("unknown")))
+    cache, database = CredentialCache[Identity](now=clock), Database(Verdict(refusal=UnknownTokenError("unknown")))
 
     for _ in range(3):
         with pytest.raises(UnknownTokenError, match="unknown"):
@@ -73,17 +73,17 @@ async def test_a_refused_credential_is_remembered_briefly_with_its_reason(clock:
     assert database.asked == 1
 
     clock.now += 5.1
-    database.verdict = Verdict(identity=SOMEBODY)
+    database.verdict = Verdict(found=SOMEBODY)
     assert await cache.identify("x", database.look) == SOMEBODY
 
 
 async def test_a_verdict_without_anybody_is_refused(clock: Clock) -> None:
     with pytest.raises(UnauthenticatedError):
-        await CredentialCache(now=clock).identify("x", Database(Verdict()).look)
+        await CredentialCache[Identity](now=clock).identify("x", Database(Verdict()).look)
 
 
 async def test_a_revocation_counts_at_once(clock: Clock) -> None:
-    cache, database = CredentialCache(now=clock), Database(Verdict(identity=SOMEBODY))
+    cache, database = CredentialCache[Identity](now=clock), Database(Verdict(found=SOMEBODY))
     await cache.identify("k", database.look)
     database.verdict = Verdict(refusal=UnauthenticatedError("revoked"))
 
@@ -94,7 +94,7 @@ async def test_a_revocation_counts_at_once(clock: Clock) -> None:
 
 
 async def test_a_gap_in_the_notices_clears_everything(clock: Clock) -> None:
-    cache, database = CredentialCache(now=clock), Database(Verdict(identity=SOMEBODY))
+    cache, database = CredentialCache[Identity](now=clock), Database(Verdict(found=SOMEBODY))
     await cache.identify("k", database.look)
 
     cache.clear()
@@ -104,9 +104,9 @@ async def test_a_gap_in_the_notices_clears_everything(clock: Clock) -> None:
 
 
 async def test_a_revocation_during_the_lookup_is_not_overwritten_by_what_was_seen_before(clock: Clock) -> None:
-    cache, database = CredentialCache(now=clock), Database(Verdict(identity=SOMEBODY))
+    cache, database = CredentialCache[Identity](now=clock), Database(Verdict(found=SOMEBODY))
 
-    async def look(sha256: str) -> Verdict:
+    async def look(sha256: str) -> Verdict[Identity]:
         verdict = await database.look(sha256)
         cache.drop(sha256)  # the notice arrives while the answer is on its way
         return verdict
@@ -118,8 +118,8 @@ async def test_a_revocation_during_the_lookup_is_not_overwritten_by_what_was_see
 
 
 async def test_both_memories_are_bounded_and_wrong_keys_push_out_no_right_one(clock: Clock) -> None:
-    cache = CredentialCache(max_entries=2, max_rejected=2, now=clock)
-    known, unknown = Database(Verdict(identity=SOMEBODY)), Database(Verdict(refusal=UnauthenticatedError("no")))
+    cache: CredentialCache[Identity] = CredentialCache(max_entries=2, max_rejected=2, now=clock)
+    known, unknown = Database(Verdict(found=SOMEBODY)), Database(Verdict(refusal=UnauthenticatedError("no")))
     await cache.identify("k1", known.look)
     await cache.identify("k2", known.look)
     for number in range(10):

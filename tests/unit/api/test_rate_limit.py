@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.access.rate_limit import FAILED_LOGINS_A_MINUTE, FailedLogins, Quota, RateLimits, Windows
-from shared.domain.errors import TooManyFailedLoginsError
+from services.api.access.rate_limit import (
+    FAILED_LOGINS_A_MINUTE,
+    REGISTRATIONS_A_MINUTE,
+    FailedLogins,
+    Quota,
+    RateLimits,
+    Registrations,
+    Windows,
+)
+from shared.domain.errors import RateLimitedError, TooManyFailedLoginsError
 from shared.process.settings import load_settings
 
 BEGAN = 1_700_000_000.25
@@ -193,3 +201,17 @@ def test_a_right_password_clears_the_wrong_ones(clock: Clock) -> None:
     logins.failed("10.0.0.1", "a@example.com")
 
     logins.check("10.0.0.1", "a@example.com")
+
+
+def test_ten_register_from_one_address_in_a_minute(clock: Clock) -> None:
+    registrations = Registrations(now=clock)
+    for _ in range(REGISTRATIONS_A_MINUTE):
+        registrations.charge("10.0.0.1")
+
+    with pytest.raises(RateLimitedError) as raised:
+        registrations.charge("10.0.0.1")
+
+    assert raised.value.fields == {"limit": 10, "reset_in_seconds": 60}
+    registrations.charge("10.0.0.2")
+    clock.now += 60
+    registrations.charge("10.0.0.1")

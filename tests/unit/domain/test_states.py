@@ -52,6 +52,7 @@ def test_each_event_in_each_state_is_legal_or_refused(table: Table, state: str, 
         ("EXECUTION", {"completed", "failed", "cancelled"}),
         ("FUNCTION", {"deleted"}),
         ("DEPLOYMENT", {"succeeded", "refused", "cancelled"}),
+        ("TASK", {"complete", "failed", "retried", "canceled"}),
     ],
 )
 def test_nothing_leads_out_of_an_end(name: str, ends: set[str]) -> None:

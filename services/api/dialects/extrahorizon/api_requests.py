@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from services.api.dialects.extrahorizon import views
+from services.api.dialects.extrahorizon import run_logs, views
 from services.api.dialects.extrahorizon.callers import permitted
+from services.api.dialects.extrahorizon.paths import record_id
+from services.api.dialects.extrahorizon.queries import raw_query
 from services.api.dialects.extrahorizon.rql_query import read_listing, read_logs_since
 from services.api.http import json_response
-from services.api.operations.read_api_requests import MAX_LOG_LINES, list_api_requests, read_api_request_logs
+from services.api.operations.read_api_requests import list_api_requests, read_api_request_logs
 from services.api.platform import Platform
-from shared.domain.errors import MalformedIdError
 from shared.domain.identity import Action
-from shared.domain.ids import is_record_id
 
 Parameters = Mapping[str, str]
 
@@ -20,7 +20,7 @@ Parameters = Mapping[str, str]
 async def show_all(platform: Platform, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
     """List records, newest first unless the query says otherwise."""
     identity = await permitted(platform, request, Action.READ_API_REQUESTS)
-    listing = read_listing(_raw_query(request))
+    listing = read_listing(raw_query(request))
     found, total = await list_api_requests(platform, identity, listing.query)
     data = [views.selected(views.api_request(each), listing.select) for each in found]
     return json_response(views.page(data, offset=listing.query.offset, limit=listing.query.limit, total=total))
@@ -29,17 +29,6 @@ async def show_all(platform: Platform, request: web.BaseRequest, _parameters: Pa
 async def show_logs(platform: Platform, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     """List the log lines of one record, oldest first; after the last one, how many are missing."""
     identity = await permitted(platform, request, Action.READ_API_REQUEST_LOGS)
-    request_id = parameters["id"]
-    if not is_record_id(request_id):
-        raise MalformedIdError("The id is expected to be 24 hexadecimal digits.", field="id")
-    since = read_logs_since(_raw_query(request))
-    logged = await read_api_request_logs(platform, identity, request_id, since=since)
-    data = [views.log_line(line) for line in logged.lines]
-    if logged.missing is not None:
-        data.append(views.missing_lines(request_id, logged.missing))
-    return json_response(views.page(data, offset=0, limit=MAX_LOG_LINES, total=None))
-
-
-def _raw_query(request: web.BaseRequest) -> str:
-    """Return the query as it was sent: RQL is not made of names and values."""
-    return request.raw_path.partition("#")[0].partition("?")[2]
+    request_id = record_id(parameters)
+    since = read_logs_since(raw_query(request))
+    return run_logs.shown(await read_api_request_logs(platform, identity, request_id, since=since))

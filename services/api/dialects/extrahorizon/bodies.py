@@ -37,7 +37,7 @@ _ENTRY_POINT = re.compile(r"(?!/)(?!.*\.\./)[^\0\s]+\.[^\0\s./]+")
 _LONGEST_ENTRY_POINT = 256
 _LONGEST_DESCRIPTION = 10_000
 _MOST_ERROR_NAMES = 100
-_SAFE_INTEGER = 2**53 - 1
+SAFE_INTEGER = 2**53 - 1
 
 _T = TypeVar("_T")
 
@@ -83,7 +83,7 @@ def read_new_function(body: bytes) -> FunctionFields:
     """Return the fields of a function to be made; ``name``, ``code``, ``entry_point`` and ``runtime`` are there."""
     data = read_object(body)
     require(data, "name", "code", "entryPoint", "runtime")
-    return _fields(data, name=_read(data, "name", _name))
+    return _fields(data, name=read_field(data, "name", _name))
 
 
 def read_function_changes(body: bytes) -> FunctionFields:
@@ -101,34 +101,36 @@ def require(data: Mapping[str, Any], *names: str) -> None:
 def text(field: str, value: Any) -> str:
     """Return a value that must be a string a database can hold."""
     if not isinstance(value, str):
-        raise _wrong(field, "a string")
+        raise wrong(field, "a string")
     if "\0" in value:
-        raise _wrong(field, "a string without NUL characters")
+        raise wrong(field, "a string without NUL characters")
     return value
 
 
 def _fields(data: Mapping[str, Any], *, name: str | None) -> FunctionFields:
-    options = _read(data, "executionOptions", _execution_options)
+    options = read_field(data, "executionOptions", _execution_options)
     return FunctionFields(
         name=name,
-        code=_read(data, "code", _code),
-        description=_read(data, "description", _description),
-        entry_point=_read(data, "entryPoint", _entry_point),
-        runtime=_read(data, "runtime", _runtime),
-        time_limit_s=_read(data, "timeLimit", _whole(SHORTEST_TIME_LIMIT_S, LONGEST_TIME_LIMIT_S)),
-        memory_mb=_read(data, "memoryLimit", _whole(SMALLEST_MEMORY_MB, LARGEST_MEMORY_MB)),
-        environment=_read(data, "environmentVariables", _environment),
+        code=read_field(data, "code", _code),
+        description=read_field(data, "description", _description),
+        entry_point=read_field(data, "entryPoint", _entry_point),
+        runtime=read_field(data, "runtime", _runtime),
+        time_limit_s=read_field(data, "timeLimit", whole(SHORTEST_TIME_LIMIT_S, LONGEST_TIME_LIMIT_S)),
+        memory_mb=read_field(data, "memoryLimit", whole(SMALLEST_MEMORY_MB, LARGEST_MEMORY_MB)),
+        environment=read_field(data, "environmentVariables", _environment),
         permission_mode=options and options[0],
         default_priority=None if options is None else options[1],
-        retry_policy=_read(data, "retryPolicy", _retry_policy),
+        retry_policy=read_field(data, "retryPolicy", _retry_policy),
     )
 
 
-def _read(data: Mapping[str, Any], field: str, reader: Callable[[str, Any], _T]) -> _T | None:
+def read_field(data: Mapping[str, Any], field: str, reader: Callable[[str, Any], _T]) -> _T | None:
+    """Return a field as the reader makes it; None when it is not given."""
     return reader(field, data[field]) if field in data else None
 
 
-def _wrong(field: str, expected: str) -> InvalidRequestError:
+def wrong(field: str, expected: str) -> InvalidRequestError:
+    """Return the error of a field that is not what is expected."""
     return InvalidRequestError(f"The field {field} is expected to be {expected}.", field=field, issue=expected)
 
 
@@ -143,7 +145,7 @@ def _name(field: str, value: Any) -> str:
 def _description(field: str, value: Any) -> str:
     description = text(field, value)
     if len(description) > _LONGEST_DESCRIPTION:
-        raise _wrong(field, f"at most {_LONGEST_DESCRIPTION} characters long")
+        raise wrong(field, f"at most {_LONGEST_DESCRIPTION} characters long")
     return description
 
 
@@ -161,7 +163,7 @@ def _code(field: str, value: Any) -> bytes:
 def _entry_point(field: str, value: Any) -> str:
     entry_point = text(field, value)
     if len(entry_point) > _LONGEST_ENTRY_POINT or not _ENTRY_POINT.fullmatch(entry_point):
-        raise _wrong(field, "file.export, as in index.handler or build/index.handler")
+        raise wrong(field, "file.export, as in index.handler or build/index.handler")
     return entry_point
 
 
@@ -169,10 +171,12 @@ def _runtime(field: str, value: Any) -> str:
     return require_runtime(text(field, value), Convention.LAMBDA).name
 
 
-def _whole(lowest: int, highest: int) -> Callable[[str, Any], int]:
+def whole(lowest: int, highest: int) -> Callable[[str, Any], int]:
+    """Return a reader of whole numbers between two bounds."""
+
     def read(field: str, value: Any) -> int:
         if type(value) is not int or not lowest <= value <= highest:
-            raise _wrong(field, f"a whole number from {lowest} to {highest}")
+            raise wrong(field, f"a whole number from {lowest} to {highest}")
         return value
 
     return read
@@ -180,13 +184,13 @@ def _whole(lowest: int, highest: int) -> Callable[[str, Any], int]:
 
 def _environment(field: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _wrong(field, 'an object like {"KEY":{"value":"text"}}')
+        raise wrong(field, 'an object like {"KEY":{"value":"text"}}')
     variables: dict[str, str] = {}
     for key, entry in value.items():
         if not key or "=" in key or "\0" in key:
-            raise _wrong(f"{field}.{key}", "named by a variable's name")
+            raise wrong(f"{field}.{key}", "named by a variable's name")
         if not isinstance(entry, dict) or "value" not in entry:
-            raise _wrong(f"{field}.{key}", 'an object like {"value":"text"}')
+            raise wrong(f"{field}.{key}", 'an object like {"value":"text"}')
         variables[key] = text(f"{field}.{key}.value", entry["value"])
     size = sum(len(key.encode()) + len(content.encode()) for key, content in variables.items())
     if size > ENVIRONMENT_BYTES:
@@ -200,23 +204,23 @@ def _environment(field: str, value: Any) -> dict[str, str]:
 
 def _execution_options(field: str, value: Any) -> tuple[PermissionMode, int]:
     if not isinstance(value, dict):
-        raise _wrong(field, "an object")
+        raise wrong(field, "an object")
     mode = value.get("permissionMode", PermissionMode.PERMISSION_REQUIRED.value)
     try:
         permission_mode = PermissionMode(mode)
     except ValueError:
-        raise _wrong(f"{field}.permissionMode", f"one of {', '.join(PermissionMode)}") from None
-    priority = _whole(-_SAFE_INTEGER, _SAFE_INTEGER)(f"{field}.defaultPriority", value.get("defaultPriority", 0))
+        raise wrong(f"{field}.permissionMode", f"one of {', '.join(PermissionMode)}") from None
+    priority = whole(-SAFE_INTEGER, SAFE_INTEGER)(f"{field}.defaultPriority", value.get("defaultPriority", 0))
     return permission_mode, priority
 
 
 def _retry_policy(field: str, value: Any) -> RetryPolicy:
     if not isinstance(value, dict):
-        raise _wrong(field, "an object")
+        raise wrong(field, "an object")
     enabled = value.get("enabled", False)
     if not isinstance(enabled, bool):
-        raise _wrong(f"{field}.enabled", "a boolean")
+        raise wrong(f"{field}.enabled", "a boolean")
     names = value.get("errorsToRetry", [])
     if not isinstance(names, list) or len(names) > _MOST_ERROR_NAMES:
-        raise _wrong(f"{field}.errorsToRetry", f"a list of at most {_MOST_ERROR_NAMES} error names")
+        raise wrong(f"{field}.errorsToRetry", f"a list of at most {_MOST_ERROR_NAMES} error names")
     return RetryPolicy(enabled=enabled, errors_to_retry=tuple(text(f"{field}.errorsToRetry", name) for name in names))

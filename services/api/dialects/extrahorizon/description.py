@@ -4,13 +4,23 @@ The Extra Horizon dialect's part of the OpenAPI document: its operations, by met
 Limits are taken from the modules that enforce them, so that the description cannot drift from what is checked.
 """
 
-from typing import Any
-
 from services.api.dialects.extrahorizon import bodies, rql_query
+from services.api.dialects.extrahorizon.schema import (
+    ID,
+    MOMENT,
+    TEXT,
+    USERS_OWN,
+    WHOLE,
+    Object,
+    answers,
+    content,
+    object_of,
+    operation,
+    page_of,
+    ref,
+)
 from shared.domain.function import Convention, PermissionMode
 from shared.domain.runtime import offered
-
-Object = dict[str, Any]
 
 FUNCTIONS = "/tasks/v1/functions"
 FUNCTION = FUNCTIONS + "/{name}"
@@ -18,51 +28,20 @@ API = "/tasks/v1/api/{name}/{path...}"
 API_REQUESTS = "/tasks/v1/apiRequests"
 API_REQUEST_LOGS = API_REQUESTS + "/{id}/logs"
 TOKENS = "/auth/v2/oauth2/tokens"
-ME = "/users/v1/me"
-
-_BEARER: list[dict[str, list[str]]] = [{"ExtraHorizonToken": []}]
-_MEDIA = "application/json"
-_TEXT: Object = {"type": "string"}
-_WHOLE: Object = {"type": "integer"}
-_MOMENT: Object = {"type": "string", "format": "date-time"}
-_ID: Object = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
-
-
-def _ref(name: str) -> Object:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Object, required: tuple[str, ...] | None = None) -> Object:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties if required is None else required),
-    }
-
-
-def _page(items: str, *, counted: bool = True) -> Object:
-    numbers = {"offset": _WHOLE, "limit": _WHOLE}
-    return _object(
-        {
-            "page": _object({"total": _WHOLE, **numbers}, tuple(numbers) if not counted else None),
-            "data": {"type": "array", "items": _ref(items)},
-        }
-    )
-
 
 _SETTINGS: Object = {
-    "description": _TEXT,
-    "entryPoint": {**_TEXT, "description": "`file.export`, e.g. `index.handler` or `build/index.handler`."},
-    "runtime": {**_TEXT, "enum": list(offered(Convention.LAMBDA))},
+    "description": TEXT,
+    "entryPoint": {**TEXT, "description": "`file.export`, e.g. `index.handler` or `build/index.handler`."},
+    "runtime": {**TEXT, "enum": list(offered(Convention.LAMBDA))},
     "timeLimit": {
-        **_WHOLE,
+        **WHOLE,
         "minimum": bodies.SHORTEST_TIME_LIMIT_S,
         "maximum": bodies.LONGEST_TIME_LIMIT_S,
         "default": bodies.DEFAULT_TIME_LIMIT_S,
         "description": "Seconds. An API function may take 30.",
     },
     "memoryLimit": {
-        **_WHOLE,
+        **WHOLE,
         "minimum": bodies.SMALLEST_MEMORY_MB,
         "maximum": bodies.LARGEST_MEMORY_MB,
         "default": bodies.DEFAULT_MEMORY_MB,
@@ -70,85 +49,84 @@ _SETTINGS: Object = {
     },
     "environmentVariables": {
         "type": "object",
-        "additionalProperties": _object({"value": _TEXT}),
+        "additionalProperties": object_of({"value": TEXT}),
         "description": f"At most {bodies.ENVIRONMENT_BYTES} bytes in all.",
     },
-    "executionOptions": _object(
+    "executionOptions": object_of(
         {
-            "permissionMode": {**_TEXT, "enum": [mode.value for mode in PermissionMode]},
-            "defaultPriority": _WHOLE,
+            "permissionMode": {**TEXT, "enum": [mode.value for mode in PermissionMode]},
+            "defaultPriority": WHOLE,
         },
         (),
     ),
-    "retryPolicy": _object({"enabled": {"type": "boolean"}, "errorsToRetry": {"type": "array", "items": _TEXT}}, ()),
+    "retryPolicy": object_of({"enabled": {"type": "boolean"}, "errorsToRetry": {"type": "array", "items": TEXT}}, ()),
 }
 _CODE: Object = {"type": "string", "contentEncoding": "base64", "description": "The zip of the function's files."}
 
 SCHEMAS: Object = {
-    "ExtraHorizonError": _object(
+    "ExtraHorizonError": object_of(
         {
-            "code": {**_WHOLE, "description": "What clients tell errors apart by."},
-            "name": _TEXT,
-            "message": _TEXT,
-            "runtimeError": _object({"name": _TEXT, "message": _TEXT}),
+            "code": {**WHOLE, "description": "What clients tell errors apart by."},
+            "name": TEXT,
+            "message": TEXT,
+            "runtimeError": object_of({"name": TEXT, "message": TEXT}),
         },
         ("code", "name", "message"),
     ),
-    "ExtraHorizonTokenError": _object(
+    "ExtraHorizonTokenError": object_of(
         {
-            "error": _TEXT,
-            "description": _TEXT,
-            "exh_error": _object({"code": _WHOLE, "name": _TEXT, "description": _TEXT}),
+            "error": TEXT,
+            "description": TEXT,
+            "exh_error": object_of({"code": WHOLE, "name": TEXT, "description": TEXT}),
         }
     ),
-    "ExtraHorizonTokens": _object(
+    "ExtraHorizonTokens": object_of(
         {
-            "access_token": _TEXT,
+            "access_token": TEXT,
             "token_type": {"const": "bearer"},
-            "expires_in": {**_WHOLE, "description": "Seconds."},
-            "refresh_token": _TEXT,
-            "user_id": _ID,
-            "application_id": _ID,
+            "expires_in": {**WHOLE, "description": "Seconds."},
+            "refresh_token": TEXT,
+            "user_id": ID,
+            "application_id": ID,
         }
     ),
-    "ExtraHorizonNewFunction": _object(
-        {"name": {**_TEXT, "pattern": f"^{bodies.NAME.pattern}$"}, "code": _CODE, **_SETTINGS},
+    "ExtraHorizonNewFunction": object_of(
+        {"name": {**TEXT, "pattern": f"^{bodies.NAME.pattern}$"}, "code": _CODE, **_SETTINGS},
         ("name", "code", "entryPoint", "runtime"),
     ),
-    "ExtraHorizonFunctionChanges": _object({"code": _CODE, **_SETTINGS}, ()),
-    "ExtraHorizonFunction": _object(
+    "ExtraHorizonFunctionChanges": object_of({"code": _CODE, **_SETTINGS}, ()),
+    "ExtraHorizonFunction": object_of(
         {
-            "name": _TEXT,
+            "name": TEXT,
             "enabled": {"type": "boolean"},
             **_SETTINGS,
-            "updateTimestamp": _MOMENT,
+            "updateTimestamp": MOMENT,
         }
     ),
-    "ExtraHorizonFunctionSummary": _object({"name": _TEXT, "description": _TEXT, "updateTimestamp": _MOMENT}),
-    "ExtraHorizonAffected": _object({"affectedRecords": _WHOLE}),
-    "ExtraHorizonApiRequest": _object(
+    "ExtraHorizonFunctionSummary": object_of({"name": TEXT, "description": TEXT, "updateTimestamp": MOMENT}),
+    "ExtraHorizonAffected": object_of({"affectedRecords": WHOLE}),
+    "ExtraHorizonApiRequest": object_of(
         {
-            "id": _ID,
-            "functionName": _TEXT,
-            "method": _TEXT,
-            "path": {**_TEXT, "description": "What follows the function's name, query included."},
-            "userId": _ID,
-            "applicationId": _ID,
-            "timestamp": _MOMENT,
-            "statusCode": _WHOLE,
+            "id": ID,
+            "functionName": TEXT,
+            "method": TEXT,
+            "path": {**TEXT, "description": "What follows the function's name, query included."},
+            "userId": ID,
+            "applicationId": ID,
+            "timestamp": MOMENT,
+            "statusCode": WHOLE,
             "duration": {"type": "number", "description": "Seconds."},
-            "error": _object(
+            "error": object_of(
                 {
-                    "type": {**_TEXT, "enum": ["invocation", "runtime", "response"]},
-                    "name": _TEXT,
-                    "message": _TEXT,
+                    "type": {**TEXT, "enum": ["invocation", "runtime", "response"]},
+                    "name": TEXT,
+                    "message": TEXT,
                 }
             ),
         },
         ("id", "functionName", "method", "path", "timestamp", "statusCode", "duration"),
     ),
-    "ExtraHorizonLogLine": _object({"message": _TEXT, "timestamp": _MOMENT}),
-    "ExtraHorizonUser": _object({"id": _ID, "email": _TEXT, "first_name": _TEXT, "last_name": _TEXT}),
+    "ExtraHorizonLogLine": object_of({"message": TEXT, "timestamp": MOMENT}),
 }
 
 SECURITY: Object = {
@@ -160,86 +138,63 @@ SECURITY: Object = {
 }
 
 
-def _answer(schema: Object, error: str = "ExtraHorizonError") -> Object:
-    return {
-        "200": {"description": "Done.", "content": {_MEDIA: {"schema": schema}}},
-        "4XX": {"description": "Refused.", "content": {_MEDIA: {"schema": _ref(error)}}},
-    }
-
-
-def _operation(
-    operation_id: str, summary: str, answer: Object, *, body: Object | None = None, rql: str | None = None
-) -> Object:
-    operation: Object = {
-        "operationId": f"extrahorizon-{operation_id}",
-        "summary": summary,
-        "security": _BEARER,
-        "responses": _answer(answer),
-    }
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": {_MEDIA: {"schema": body}}}
-    if rql is not None:
-        operation["description"] = rql
-    return operation
-
-
-_AFFECTED = _ref("ExtraHorizonAffected")
-_DETAILS = _ref("ExtraHorizonFunction")
-_TOKEN_REQUEST = _object(
+_AFFECTED = ref("ExtraHorizonAffected")
+_DETAILS = ref("ExtraHorizonFunction")
+_TOKEN_REQUEST = object_of(
     {
-        "client_id": _TEXT,
-        "client_secret": _TEXT,
-        "grant_type": {**_TEXT, "enum": ["password", "refresh_token"]},
-        "username": _TEXT,
-        "password": _TEXT,
-        "refresh_token": _TEXT,
+        "client_id": TEXT,
+        "client_secret": TEXT,
+        "grant_type": {**TEXT, "enum": ["password", "refresh_token", "authorization_code"]},
+        "username": TEXT,
+        "password": TEXT,
+        "refresh_token": TEXT,
+        "code": TEXT,
+        "code_verifier": {**TEXT, "description": "For a code that was asked for with a PKCE challenge."},
+        "redirect_uri": TEXT,
     },
     ("client_id", "grant_type"),
 )
 
 OPERATIONS: dict[tuple[str, str], Object] = {
     ("POST", TOKENS): {
-        **_operation("tokens", "Get tokens by password or refresh token", {}, body=_TOKEN_REQUEST),
+        **operation("tokens", "Get tokens by password, refresh token or authorization code", {}, body=_TOKEN_REQUEST),
         "security": [],
-        "responses": _answer(_ref("ExtraHorizonTokens"), "ExtraHorizonTokenError"),
+        "responses": answers(ref("ExtraHorizonTokens"), "ExtraHorizonTokenError"),
     },
-    ("GET", ME): _operation("me", "The calling user", _ref("ExtraHorizonUser")),
-    ("GET", FUNCTIONS): _operation("functions", "List functions", _page("ExtraHorizonFunctionSummary")),
-    ("POST", FUNCTIONS): _operation(
-        "create-function", "Make a function", _DETAILS, body=_ref("ExtraHorizonNewFunction")
+    ("GET", FUNCTIONS): operation("functions", "List functions", page_of("ExtraHorizonFunctionSummary")),
+    ("POST", FUNCTIONS): operation("create-function", "Make a function", _DETAILS, body=ref("ExtraHorizonNewFunction")),
+    ("GET", FUNCTION): operation("function", "Show a function", _DETAILS),
+    ("PUT", FUNCTION): operation(
+        "update-function", "Change a function", _AFFECTED, body=ref("ExtraHorizonFunctionChanges")
     ),
-    ("GET", FUNCTION): _operation("function", "Show a function", _DETAILS),
-    ("PUT", FUNCTION): _operation(
-        "update-function", "Change a function", _AFFECTED, body=_ref("ExtraHorizonFunctionChanges")
-    ),
-    ("DELETE", FUNCTION): _operation("delete-function", "Remove a function", _AFFECTED),
-    ("POST", FUNCTION + "/enable"): _operation("enable-function", "Let a function be called", _AFFECTED),
-    ("POST", FUNCTION + "/disable"): _operation("disable-function", "Stop a function from being called", _AFFECTED),
+    ("DELETE", FUNCTION): operation("delete-function", "Remove a function", _AFFECTED),
+    ("POST", FUNCTION + "/enable"): operation("enable-function", "Let a function be called", _AFFECTED),
+    ("POST", FUNCTION + "/disable"): operation("disable-function", "Stop a function from being called", _AFFECTED),
     ("*", API): {
         "operationId": "extrahorizon-call",
         "summary": "Call an API function",
         "description": "The function gets the request as an AWS 2.0 event and answers with status, headers and body. "
         "A token is needed unless the function's permission mode is `public`.",
-        "security": [*_BEARER, {}],
+        "security": [*USERS_OWN, {}],
         "responses": {
             "default": {"description": "What the function answers."},
             "4XX": {
                 "description": "Refused, failed, or answered so by the function.",
-                "content": {_MEDIA: {"schema": _ref("ExtraHorizonError")}},
+                "content": content(ref("ExtraHorizonError")),
             },
         },
     },
-    ("GET", API_REQUESTS): _operation(
+    ("GET", API_REQUESTS): operation(
         "api-requests",
         "List the calls of API functions",
-        _page("ExtraHorizonApiRequest"),
-        rql=f"The query is RQL, e.g. `?eq(functionName,greeter)&sort(-timestamp)&limit({rql_query.DEFAULT_LIMIT})`; "
+        page_of("ExtraHorizonApiRequest"),
+        more=f"The query is RQL, e.g. `?eq(functionName,greeter)&sort(-timestamp)&limit({rql_query.DEFAULT_LIMIT})`; "
         f"at most {rql_query.MAX_LIMIT} at once.",
     ),
-    ("GET", API_REQUEST_LOGS): _operation(
+    ("GET", API_REQUEST_LOGS): operation(
         "api-request-logs",
         "List what a function wrote during a call",
-        _page("ExtraHorizonLogLine", counted=False),
-        rql="The query is empty or `?ge(timestamp,<ISO 8601>)`.",
+        page_of("ExtraHorizonLogLine"),
+        more="The query is empty or `?ge(timestamp,<ISO 8601>)`.",
     ),
 }

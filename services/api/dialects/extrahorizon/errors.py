@@ -1,12 +1,15 @@
 """
 Every platform error and every failure of a function, in Extra Horizon's words.
 
-The envelope is ``{"code", "name", "message"}`` plus ``runtimeError`` where code of the user failed; the table is
+The envelope is ``{"code", "name", "message"}``, plus ``runtimeError`` where code of the user failed and ``taskId``
+where the answer is about a task; the table is
 contracts/extrahorizon.md section 10. Clients choose their error class by ``code`` alone. What a function did
 wrong is always a 400: clients repeat a GET that was answered with a 5xx, and would run the function again. The
 token endpoint speaks OAuth2's own error shape, without ``code`` at the top (section 2.2).
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +59,8 @@ _BY_CODE = {
     "request.missing_field": Rendering(400, 14, "MISSING_REQUIRED_FIELDS_EXCEPTION"),
     "request.malformed_id": Rendering(400, 12, "ID_FORMAT_EXCEPTION"),
     "request.invalid_query": Rendering(400, 19, "INVALID_RQL_EXCEPTION"),
+    "request.empty_query": Rendering(400, 20, "EMPTY_RQL_EXCEPTION"),
+    "request.slow_query": Rendering(401, 21, "LONG_QUERY_EXCEPTION"),
     "request.too_large": _TOO_LARGE,
     "function.invalid_name": Rendering(400, 1407, "INVALID_FUNCTION_NAME_EXCEPTION"),
     "package.invalid": _INVALID_CODE,
@@ -70,6 +75,18 @@ _BY_CODE = {
     "access.unknown_client": Rendering(401, 123, "OAUTH2_CLIENT_ID_EXCEPTION"),
     "access.wrong_client_secret": Rendering(401, 124, "OAUTH2_CLIENT_SECRET_EXCEPTION"),
     "access.missing_client": Rendering(401, 126, "OAUTH2_MISSING_CLIENT_CREDENTIALS_EXCEPTION"),
+    "access.unsigned": Rendering(401, 101, "APPLICATION_NOT_AUTHENTICATED_EXCEPTION"),
+    "access.unknown_consumer": Rendering(401, 107, "OAUTH_KEY_EXCEPTION"),
+    "access.unknown_signed_token": Rendering(401, 108, "OAUTH_TOKEN_EXCEPTION"),
+    "access.wrong_signature": Rendering(401, 109, "OAUTH_SIGNATURE_EXCEPTION"),
+    "access.reused_nonce": Rendering(401, 110, "DUPLICATE_REQUEST_EXCEPTION"),
+    "access.unknown_application": Rendering(400, 103, "APPLICATION_UNKNOWN_EXCEPTION"),
+    "access.invalid_callback": Rendering(400, 113, "CALLBACK_NOT_VALID"),
+    "access.unsupported_response_type": Rendering(400, 114, "UNSUPPORTED_RESPONSE_TYPE"),
+    "access.unknown_authorization": Rendering(400, 115, "AUTHORIZATION_UNKNOWN_EXCEPTION"),
+    "access.expired_authorization": Rendering(400, 116, "AUTHORIZATION_CODE_EXPIRED_EXCEPTION"),
+    "access.wrong_verifier": Rendering(400, 122, "INVALID_PKCE_EXCEPTION"),
+    "access.missing_verifier": Rendering(400, 128, "MISSING_PKCE_VERIFIER_EXCEPTION"),
     "access.forbidden": _NO_PERMISSION,
     "account.quota_exceeded": _ILLEGAL_STATE,
     "resource.not_found": _UNKNOWN_RESOURCE,
@@ -82,12 +99,15 @@ _BY_CODE = {
     "route.not_found": _ENDPOINT,
     "route.method_not_allowed": _ENDPOINT,
     "function.name_taken": _ALREADY_EXISTS,
+    "user.email_used": Rendering(400, 203, "EMAIL_USED_EXCEPTION"),
+    "user.weak_password": Rendering(400, 208, "PASSWORD_EXCEPTION"),
     "resource.illegal_state": _ILLEGAL_STATE,
     "function.time_limit_too_long": Rendering(400, 1411, "TIME_LIMIT_EXCEEDS_API_FUNCTION_MAXIMUM_EXCEPTION"),
     "logs.none": Rendering(400, 1413, "NO_API_REQUEST_LOGS_FOUND"),
     "invocation.throttled": _THROTTLED,
-    "access.rate_limited": _THROTTLED,
-    "access.too_many_failed_logins": Rendering(429, 212, "LOGIN_FREEZE_EXCEPTION"),
+    "execution.throttled": Rendering(400, 1403, "CONCURRENT_EXECUTION_LIMIT_EXCEPTION"),
+    "access.rate_limited": Rendering(429, 429, "TOO_MANY_REQUESTS_EXCEPTION"),  # no number is published
+    "access.too_many_failed_logins": Rendering(401, 212, "LOGIN_FREEZE_EXCEPTION"),
     "platform.unavailable": _UNREACHABLE,
     "invocation.start_failed": _INVOCATION,
     "invocation.deadline": _INVOCATION,
@@ -115,20 +135,63 @@ _OAUTH_ERRORS = {
     15: "invalid_request",
     22: "invalid_request",
     106: "invalid_grant",
+    113: "invalid_grant",
+    115: "invalid_grant",
+    116: "invalid_grant",
     119: "invalid_grant",
     120: "invalid_grant",
+    122: "invalid_grant",
     123: "invalid_client",
     124: "invalid_client",
     126: "invalid_client",
+    128: "invalid_request",
     212: "invalid_grant",
 }
 _TOO_MANY = 429
 
+OTHER_SERVICES = (
+    "/configurations/v2",
+    "/data/v1",
+    "/dispatchers/v1",
+    "/events/v1",
+    "/files/v1",
+    "/localizations/v1",
+    "/logs/v1",
+    "/mail/v1",
+    "/notifications/v1",
+    "/notifications/v2",
+    "/payments/v1",
+    "/profiles/v1",
+    "/templates/v1",
+    "/templates/v2",
+)
+"""Where clients look for services of Extra Horizon that there are none of here: they have an error for that."""
+
+_PLACES: tuple[tuple[re.Pattern[str], Mapping[str, Rendering]], ...] = (
+    (re.compile(API_PATH), {"request.too_large": _INVOCATION}),
+    (
+        re.compile(r"/tasks/v1/functions/[^/]+/execute/?$"),
+        {
+            "request.too_large": _INVOCATION,
+            "function.time_limit_too_long": Rendering(
+                400, 1404, "TIME_LIMIT_EXCEEDS_DIRECT_EXECUTION_MAXIMUM_EXCEPTION"
+            ),
+        },
+    ),
+    (re.compile(r"/tasks/v1/[0-9a-f]{24}/logs/?$"), {"logs.none": Rendering(400, 1408, "NO_TASK_LOGS_FOUND")}),
+    (
+        re.compile(rf"(?:{'|'.join(OTHER_SERVICES)})(?:/|$)"),
+        {"route.not_found": Rendering(404, 903, "SERVICE_NOT_FOUND_EXCEPTION")},
+    ),
+)
+"""Where an error is said in other words than elsewhere, by path."""
+
 
 def rendering_of(error: PlatformError, path: str = "") -> Rendering:
     """Return how an error is said, also one this table does not list; ``path`` is the request's."""
-    if error.kind is Kind.TOO_LARGE and path.startswith(API_PATH):
-        return _INVOCATION
+    for place, renderings in _PLACES:
+        if error.code in renderings and place.match(path):
+            return renderings[error.code]
     return _BY_CODE.get(error.code) or _BY_KIND[error.kind]
 
 
@@ -155,21 +218,21 @@ def error_response(error: PlatformError, path: str) -> web.Response:
     if path.rstrip("/") == TOKEN_PATH:
         response = _oauth_error(error, rendering)
     else:
-        response = _answer(rendering.status, _envelope(rendering, error.message))
-    if error.kind is Kind.UNAVAILABLE or response.status == _TOO_MANY:
+        response = _answer(rendering.status, _envelope(rendering, error.message, error.fields.get("task_id")))
+    if error.kind is Kind.UNAVAILABLE or response.status == _TOO_MANY or "reset_in_seconds" in error.fields:
         response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
     return response
 
 
-def failure_response(failure: Failure) -> web.Response:
-    """Render what a function did wrong while it was called as an API."""
+def failure_response(failure: Failure, task_id: str | None = None) -> web.Response:
+    """Render what a function did wrong while somebody waited: called as an API, or executed as a task."""
     match failure.kind:
         case "invalid_response":
             return _answer(400, {"code": 1409, "name": failure.name, "message": failure.message})
         case "refused" | "interrupted":
-            return _answer(400, _envelope(_INVOCATION, failure.message))
+            return _answer(400, _envelope(_INVOCATION, failure.message, task_id))
         case _:
-            envelope = _envelope(_RUNTIME, RUNTIME_ERROR_MESSAGE)
+            envelope = _envelope(_RUNTIME, RUNTIME_ERROR_MESSAGE, task_id)
             envelope["runtimeError"] = {"name": failure.name, "message": failure.message}
             return _answer(400, envelope)
 
@@ -184,8 +247,8 @@ def _oauth_error(error: PlatformError, rendering: Rendering) -> web.Response:
     kind = _OAUTH_ERRORS.get(rendering.number)
     if kind is None:
         return _answer(rendering.status, _envelope(rendering, error.message))
-    # A wrong password is a 401 elsewhere; OAuth2 wants every bad grant to be a 400. One we did not look at is none.
-    status = 400 if kind == "invalid_grant" and rendering.status != _TOO_MANY else rendering.status
+    # A wrong password is a 401 elsewhere; OAuth2 wants every bad grant to be a 400.
+    status = 400 if kind == "invalid_grant" else rendering.status
     return _oauth_answer(status, kind, rendering, error.message)
 
 
@@ -199,8 +262,9 @@ def _oauth_answer(status: int, kind: str, rendering: Rendering, message: str) ->
     return response
 
 
-def _envelope(rendering: Rendering, message: str) -> dict[str, Any]:
-    return {"code": rendering.number, "name": rendering.name, "message": message}
+def _envelope(rendering: Rendering, message: str, task_id: str | int | None = None) -> dict[str, Any]:
+    envelope: dict[str, Any] = {"code": rendering.number, "name": rendering.name, "message": message}
+    return envelope if task_id is None else {**envelope, "taskId": task_id}
 
 
 def _answer(status: int, body: dict[str, Any]) -> web.Response:

@@ -17,6 +17,7 @@ from services.api.access.addresses import FORWARDED_FOR
 from services.api.dialects.extrahorizon.bodies import read_object, require, text
 from services.api.dialects.extrahorizon.errors import unsupported_grant
 from services.api.http import json_response, read_body
+from services.api.operations.exchange_code import Exchange, issue_by_code
 from services.api.operations.issue_tokens import (
     Client,
     IssuedTokens,
@@ -53,6 +54,8 @@ async def tokens(
         case "refresh_token":
             require(data, "refresh_token")
             issued = await issue_by_refresh(platform, desk, client, text("refresh_token", data["refresh_token"]))
+        case "authorization_code":
+            issued = await issue_by_code(platform, desk, client, _exchange(data))
         case _:
             return unsupported_grant(grant_type)
     response = json_response(_view(issued))
@@ -70,6 +73,16 @@ def _view(issued: IssuedTokens) -> dict[str, Any]:
         "user_id": issued.user_id,
         "application_id": issued.application_id,
     }
+
+
+def _exchange(data: Mapping[str, Any]) -> Exchange:
+    require(data, "code")
+    verifier, redirect_uri = (data.get(name) for name in ("code_verifier", "redirect_uri"))
+    return Exchange(
+        code=text("code", data["code"]),
+        verifier=None if verifier is None else text("code_verifier", verifier),
+        redirect_uri=None if redirect_uri is None else text("redirect_uri", redirect_uri),
+    )
 
 
 def _form(body: bytes) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 The routes of the Extra Horizon dialect: which path is answered by which handler.
 
 Handlers stand beside the noun they serve (``functions.py``, ``api_functions.py``, ``api_requests.py``,
-``oauth.py``, ``users.py``); this is the table that binds them to one platform.
+``tasks.py``, ``schedules.py``, ``oauth.py``, ``oauth1.py``, ``applications.py``, ``authorizations.py``, ``users.py``,
+``roles.py``); this is the table that binds them to one platform.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,25 +13,43 @@ from aiohttp import web
 
 from services.api.access.rate_limit import FailedLogins
 from services.api.dialects.dialect import Json, Route
-from services.api.dialects.extrahorizon import api_functions, api_requests, errors, functions, oauth, users
+from services.api.dialects.extrahorizon import (
+    api_functions,
+    api_requests,
+    applications,
+    authorizations,
+    errors,
+    functions,
+    oauth,
+    oauth1,
+    roles,
+    schedules,
+    tasks,
+    users,
+)
 from services.api.dialects.extrahorizon.description import (
     API,
     API_REQUEST_LOGS,
     API_REQUESTS,
     FUNCTION,
     FUNCTIONS,
-    ME,
     OPERATIONS,
     SCHEMAS,
     SECURITY,
     TOKENS,
 )
+from services.api.dialects.extrahorizon.description_applications import APPLICATION_SCHEMAS
+from services.api.dialects.extrahorizon.description_logins import LOGIN_SCHEMAS, LOGIN_SECURITY
+from services.api.dialects.extrahorizon.description_tasks import TASK_SCHEMAS
+from services.api.dialects.extrahorizon.description_users import USER_SCHEMAS
 from services.api.http import json_response
 from services.api.operations.issue_tokens import TokenDesk, TokenLifetimes
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.domain.errors import PlatformError
 
+_SCHEMAS: Json = {**SCHEMAS, **LOGIN_SCHEMAS, **APPLICATION_SCHEMAS, **USER_SCHEMAS, **TASK_SCHEMAS}
+_SECURITY: Json = {**SECURITY, **LOGIN_SECURITY}
 _HEALTH = ("/tasks/v1/health", "/auth/v2/health", "/users/v1/health")
 
 
@@ -38,10 +57,10 @@ class ExtraHorizonDialect:
     """The dialect on one platform."""
 
     name = "extrahorizon"
-    title = "Extra Horizon task service: functions as HTTP APIs, their records and logs"
-    prefixes: tuple[str, ...] = ("/tasks/v1", "/auth/v2", "/users/v1")
-    schemas: Json = SCHEMAS
-    security_schemes: Json = SECURITY
+    title = "Extra Horizon task service: functions as HTTP APIs and as tasks, their records and logs"
+    prefixes: tuple[str, ...] = ("/tasks/v1", "/auth/v2", "/users/v1", *errors.OTHER_SERVICES)
+    schemas: Json = _SCHEMAS
+    security_schemes: Json = _SECURITY
 
     def __init__(self, platform: Platform, lifetimes: TokenLifetimes | None = None) -> None:
         self._platform = platform
@@ -63,7 +82,6 @@ class ExtraHorizonDialect:
             ("GET", API_REQUESTS, api_requests.show_all),
             ("GET", API_REQUEST_LOGS, api_requests.show_logs),
             ("POST", TOKENS, partial(oauth.tokens, self._desk)),
-            ("GET", ME, users.show_self),
         )
         described = (
             Route(
@@ -75,7 +93,16 @@ class ExtraHorizonDialect:
             for method, path, handler in table
         )
         health = (Route(methods=("GET",), path=path, handler=_show_health) for path in _HEALTH)
-        return (*described, *health)
+        nouns = (
+            *oauth1.routes(self._platform, self._desk),
+            *applications.routes(self._platform),
+            *authorizations.routes(self._platform),
+            *users.routes(self._platform),
+            *roles.routes(self._platform),
+            *tasks.routes(self._platform),
+            *schedules.routes(self._platform),
+        )
+        return (*described, *nouns, *health)
 
     def render_error(self, error: PlatformError, request: web.BaseRequest, /) -> web.Response:
         """Return an error in the dialect's envelope."""

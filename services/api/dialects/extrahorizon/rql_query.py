@@ -1,5 +1,5 @@
 """
-RQL as a question about API requests: from the calls of ``rql.py`` to the database's query.
+RQL as a question about rows: from the calls of ``rql.py`` to the database's query.
 
 Which operators there are, which values they take and what the paging calls mean is decided here; which fields
 there are and how a value is compared with each is the database's to know. What is not offered is an
@@ -12,8 +12,20 @@ from datetime import UTC, datetime
 
 from services.api.dialects.extrahorizon.errors import codes_named, names_of_refusals
 from services.api.dialects.extrahorizon.rql import Argument, Call, decoded_value, parse
-from shared.database.api_requests import And, ApiRequestQuery, Comparison, Condition, Exists, Operator, Or, Sort
-from shared.domain.errors import InvalidQueryError
+from shared.database.query import (
+    And,
+    Comparison,
+    Condition,
+    Elements,
+    Exists,
+    ListQuery,
+    Operator,
+    Or,
+    Quoted,
+    Scalar,
+    Sort,
+)
+from shared.domain.errors import EmptyQueryError, InvalidQueryError
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 50
@@ -27,17 +39,13 @@ _PAGING = ("sort", "limit", "select", *_SKIP_COUNT)
 
 _ERROR = "error"
 _ERROR_NAME = "error.name"
-_EVERYTHING: Condition = And(())
-_NOTHING: Condition = Or(())
-
-Value = str | float | bool | datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What a list request asks for: the query, and the fields to show (all when none are named)."""
 
-    query: ApiRequestQuery
+    query: ListQuery
     select: tuple[str, ...]
 
 
@@ -45,10 +53,27 @@ def read_listing(raw_query: str) -> Listing:
     """Read a raw query string (without its ``?``); raise ``InvalidQueryError``."""
     reader = _Reader()
     where = tuple(reader.terms(parse(raw_query)))
-    query = ApiRequestQuery(
+    query = ListQuery(
         where=And(where), sort=tuple(reader.sort), limit=reader.limit, offset=reader.offset, count=reader.count
     )
     return Listing(query=query, select=tuple(reader.select))
+
+
+def read_selection(raw_query: str) -> Condition:
+    """
+    Read a query that chooses what is to be changed: conditions alone, at least one.
+
+    Raises:
+        EmptyQueryError: there is none; nothing is changed without saying what.
+        InvalidQueryError: it cannot be read, or it asks for an order, a page or fields.
+    """
+    reader = _Reader()
+    where = tuple(reader.terms(parse(raw_query)))
+    if reader.paged:
+        raise InvalidQueryError("What is to be changed can only be chosen by conditions.")
+    if not where:
+        raise EmptyQueryError("The RQL must say what is to be changed.")
+    return And(where)
 
 
 def read_logs_since(raw_query: str) -> datetime | None:
@@ -80,6 +105,7 @@ class _Reader:
     limit: int = DEFAULT_LIMIT
     offset: int = 0
     count: bool = True
+    paged: bool = False
 
     def terms(self, calls: tuple[Argument, ...]) -> list[Condition]:
         """Read terms that all must hold; paging calls may stand among them."""
@@ -95,6 +121,7 @@ class _Reader:
         return conditions
 
     def _page(self, call: Call) -> None:
+        self.paged = True
         args = _texts(call)
         if call.name in _SKIP_COUNT:
             _require(not args, call, "takes nothing")
@@ -127,11 +154,10 @@ def _presence(call: Call) -> Condition:
     name = call.args[0] if call.args else None
     _require(isinstance(name, str) and bool(name) and len(call.args) <= 2, call, "takes a field and conditions")  # noqa: PLR2004
     negated = call.name == "excludes"
+    field_name = "error.type" if name == _ERROR else str(name)
     if len(call.args) > 1:
-        # Elements of lists: an API request has no list, so no element is ever found.
-        _condition(call.args[1])
-        return _EVERYTHING if negated else _NOTHING
-    return Exists("error.type" if name == _ERROR else str(name), negated)
+        return Elements(field_name, _condition(call.args[1]), negated)
+    return Exists(field_name, negated)
 
 
 def _comparison(call: Call) -> Condition:
@@ -149,7 +175,7 @@ def _comparison(call: Call) -> Condition:
     return _compared(name, operator, (_value(call.args[1]),))
 
 
-def _compared(name: str, operator: Operator, values: tuple[Value, ...]) -> Condition:
+def _compared(name: str, operator: Operator, values: tuple[Scalar, ...]) -> Condition:
     if name == _ERROR_NAME:
         return _error_name(operator, values)
     if operator in {Operator.IN, Operator.OUT}:
@@ -157,7 +183,7 @@ def _compared(name: str, operator: Operator, values: tuple[Value, ...]) -> Condi
     return Comparison(name, operator, values[0])
 
 
-def _error_name(operator: Operator, values: tuple[Value, ...]) -> Condition:
+def _error_name(operator: Operator, values: tuple[Scalar, ...]) -> Condition:
     """Compare the name of an error: refusals are stored under our own codes and shown under Extra Horizon's."""
     if operator is Operator.LIKE:
         part = str(values[0])
@@ -170,7 +196,7 @@ def _error_name(operator: Operator, values: tuple[Value, ...]) -> Condition:
     return Comparison(_ERROR_NAME, operator, values[0])
 
 
-def _value(argument: Argument) -> Value:
+def _value(argument: Argument) -> Scalar:
     """Return a value, decoded for the second time; a prefix forces its type if its colon was literal by then."""
     if not isinstance(argument, str):
         raise InvalidQueryError("The RQL has a list or a call where a value is expected.")
@@ -180,7 +206,7 @@ def _value(argument: Argument) -> Value:
     kind, text = prefixed[1], decoded_value(prefixed[2])
     match kind:
         case "string":
-            return text
+            return Quoted(text)
         case "number":
             return _number(text)
         case "boolean":

@@ -1,8 +1,8 @@
 """
 What the clients are shown: the domain's values as Extra Horizon's JSON.
 
-Times of the task and auth services are ISO 8601 in UTC with milliseconds; the users service speaks snake_case
-and epoch milliseconds. ``selected`` narrows a value to the fields a query asks for.
+Times of the task and auth services are ISO 8601 in UTC with milliseconds; the users service speaks differently and
+has its own (``user_views.py``). ``selected`` narrows a value to the fields a query asks for.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from typing import Any
 
 from services.api.dialects.extrahorizon.errors import name_of_refusal
 from services.api.operations.missing_lines import MissingLines
-from shared.database.access import RoleRow, UserRow
 from shared.domain.execution import ApiRequest
 from shared.domain.function import Function
 from shared.domain.moments import iso
@@ -111,31 +110,6 @@ def missing_lines(request_id: str, missing: MissingLines) -> View:
     """Return the line that says what is missing, in Lambda's form; the record stands for the run's own id."""
     at = iso(missing.at)
     return {"message": f"{at}\t{request_id}\tWARN\t{missing.text}\n", "timestamp": at}
-
-
-def user(row: UserRow, roles: Sequence[RoleRow]) -> View:
-    """Return a user as the users service shows one to themselves."""
-    return {
-        "id": row.id,
-        "first_name": row.first_name,
-        "last_name": row.last_name,
-        "email": row.email,
-        "language": row.language,
-        "time_zone": row.time_zone,
-        "phone_number": row.phone_number,
-        "activation": row.activation,
-        "roles": [
-            {
-                "id": role.id,
-                "name": role.name,
-                "description": role.description,
-                "permissions": [{"name": name, "description": ""} for name in role.permissions],
-            }
-            for role in roles
-        ],
-        "creation_timestamp": round(row.created_at.timestamp() * _MILLISECONDS),
-        "update_timestamp": round(row.updated_at.timestamp() * _MILLISECONDS),
-    }
 
 
 def _error(failure: Failure) -> View:

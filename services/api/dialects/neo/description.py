@@ -4,6 +4,7 @@ The Neo dialect's part of the OpenAPI document: its operations, by method and pa
 Limits are taken from the modules that enforce them, so that the description cannot drift from what is checked.
 """
 
+from services.api.dialects.idempotency import parameter
 from services.api.dialects.neo import bodies
 from services.api.dialects.neo.schema import (
     MOMENT,
@@ -225,15 +226,7 @@ OPERATIONS: dict[tuple[str, str], Object] = {
         "Run a function; 202 when asynchronous, 500 `execution_error` when a synchronous run fails",
         envelope(_INVOKED),
         requestBody=body(ref("NeoInvocation"), required=False),
-        parameters=[
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                "description": "Asynchronous runs: the same key within 24 h gives the first execution again.",
-            }
-        ],
+        parameters=[parameter("Asynchronous runs: the same key within 24 h gives the first execution again.")],
     ),
     ("GET", _ONE + "/executions"): operation(
         "neoListExecutions",

@@ -12,6 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from services.api.dialects.dialect import Json, Route
+from services.api.dialects.idempotency import idempotency_key
 from services.api.dialects.neo import api_keys, attestation, bodies, errors, queries, secrets, views
 from services.api.dialects.neo.answers import json_body, page, success
 from services.api.dialects.neo.browsers import Browsers
@@ -26,7 +27,7 @@ from services.api.operations.read_executions import ExecutionFilter
 from services.api.operations.update_function import FunctionPatch, update_function
 from services.api.platform import Platform
 from shared.database.functions import FunctionFilter, FunctionSort, Order
-from shared.domain.errors import InvalidRequestError, PlatformError
+from shared.domain.errors import PlatformError
 from shared.domain.execution import ExecutionKind, ExecutionStatus
 from shared.domain.function import Convention, Function
 from shared.domain.identity import Action, Identity
@@ -46,8 +47,6 @@ _STATUSES = {
     "failed": (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED),
     "running": (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING),
 }
-_IDEMPOTENCY_KEY = "Idempotency-Key"
-_MAX_IDEMPOTENCY_KEY = 255
 
 Parameters = Mapping[str, str]
 Answer = TypeVar("Answer", bound=web.StreamResponse)
@@ -228,7 +227,7 @@ class NeoDialect:
             function,
             ExecutionKind.NEO,
             params,
-            idempotency_key=_idempotency_key(request),
+            idempotency_key=idempotency_key(request),
         )
         response = success(views.accepted(run), 202)
         response.headers[errors.EXECUTION_ID] = views.PREFIX + run.execution_id
@@ -243,16 +242,3 @@ class NeoDialect:
 
     async def _source(self, function: Function) -> str | None:
         return await read_functions.function_source(self._platform, function)
-
-
-def _idempotency_key(request: web.BaseRequest) -> str | None:
-    key = request.headers.get(_IDEMPOTENCY_KEY)
-    if key is None:
-        return None
-    if not 1 <= len(key) <= _MAX_IDEMPOTENCY_KEY or not key.isprintable() or not key.isascii():
-        raise InvalidRequestError(
-            f"{_IDEMPOTENCY_KEY} must be 1 to {_MAX_IDEMPOTENCY_KEY} printable ASCII characters",
-            field=_IDEMPOTENCY_KEY,
-            issue="malformed",
-        )
-    return key

@@ -229,7 +229,7 @@ test('a removed function is gone from every call', async () => {
   const gone = [
     exh.tasks.functions.getByName(name), exh.tasks.functions.update(name, { description: 'x' }),
     exh.tasks.functions.remove(name), exh.tasks.functions.enable(name), exh.tasks.functions.disable(name),
-    exh.tasks.api.get(name, '/'),
+    exh.tasks.api.get(name, '/'), exh.tasks.functions.execute(name),
   ];
   for (const error of await Promise.all(gone.map(call => refused(call, 'ResourceUnknownError')))) {
     assert.deepEqual([error.status, error.response.code], [404, 16]);
@@ -241,8 +241,10 @@ test('a disabled function is not called and an enabled one again', async context
 
   for (let twice = 0; twice < 2; twice += 1) assert.deepEqual(await exh.tasks.functions.disable(name), { affectedRecords: 1 });
   assert.equal((await exh.tasks.functions.getByName(name)).enabled, false);
-  const error = await refused(exh.tasks.api.get(name, '/'), 'IllegalStateError');
-  assert.deepEqual([error.status, error.response.code], [400, 27]);
+  for (const call of [() => exh.tasks.api.get(name, '/'), () => exh.tasks.functions.execute(name)]) {
+    const error = await refused(call(), 'IllegalStateError');
+    assert.deepEqual([error.status, error.response.code], [400, 27]);
+  }
 
   for (let twice = 0; twice < 2; twice += 1) assert.deepEqual(await exh.tasks.functions.enable(name), { affectedRecords: 1 });
   assert.deepEqual(await exh.tasks.api.get(name, '/'), { said: 'hello' });

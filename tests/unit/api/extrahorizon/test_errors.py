@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from services.api.dialects.extrahorizon import errors
+from shared.domain import login_errors, user_errors
 from shared.domain.errors import Kind, PlatformError, every_error
 from shared.domain.outcome import Failure
 
@@ -19,12 +20,28 @@ PUBLISHED = {
     "function.not_found": (404, 16),
     "function.name_taken": (400, 17),
     "request.invalid_query": (400, 19),
+    "request.empty_query": (400, 20),
+    "request.slow_query": (401, 21),
+    user_errors.EmailUsedError.code: (400, 203),
+    user_errors.WeakPasswordError.code: (400, 208),
     "request.malformed_body": (400, 22),
     "resource.illegal_state": (400, 27),
     "access.forbidden": (401, 10),
     "access.unauthenticated": (401, 104),
     "access.wrong_password": (401, 106),
-    "access.too_many_failed_logins": (429, 212),
+    "access.too_many_failed_logins": (401, 212),
+    login_errors.UnsignedRequestError.code: (401, 101),
+    login_errors.UnknownApplicationError.code: (400, 103),
+    login_errors.UnknownConsumerError.code: (401, 107),
+    login_errors.UnknownSignedTokenError.code: (401, 108),
+    login_errors.WrongSignatureError.code: (401, 109),
+    login_errors.ReusedNonceError.code: (401, 110),
+    login_errors.InvalidCallbackError.code: (400, 113),
+    login_errors.UnsupportedResponseTypeError.code: (400, 114),
+    login_errors.UnknownAuthorizationError.code: (400, 115),
+    login_errors.ExpiredAuthorizationError.code: (400, 116),
+    login_errors.WrongVerifierError.code: (400, 122),
+    login_errors.MissingVerifierError.code: (400, 128),
     "access.unknown_token": (401, 117),
     "access.expired_token": (401, 118),
     "package.invalid": (400, 1401),
@@ -33,6 +50,7 @@ PUBLISHED = {
     "function.invalid_name": (400, 1407),
     "function.time_limit_too_long": (400, 1411),
     "invocation.throttled": (400, 1412),
+    "execution.throttled": (400, 1403),
     "logs.none": (400, 1413),
     "internal.unexpected": (500, 1),
 }

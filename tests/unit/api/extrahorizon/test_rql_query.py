@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.dialects.extrahorizon.rql_query import read_listing, read_logs_since
-from shared.database.api_request_query import compiled
-from shared.database.api_requests import And, Comparison, Condition, Exists, Operator, Or, Sort
-from shared.domain.errors import InvalidQueryError
+from services.api.dialects.extrahorizon.rql_query import read_listing, read_logs_since, read_selection
+from shared.database.api_requests import API_REQUESTS
+from shared.database.planned import TASKS
+from shared.database.query import And, Comparison, Condition, Elements, Exists, Operator, Or, Quoted, Sort
+from shared.database.query_sql import Table
+from shared.domain.errors import EmptyQueryError, InvalidQueryError
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -21,6 +23,13 @@ def where(query: str) -> Condition:
     assert isinstance(condition, And)
     (only,) = condition.conditions
     return only
+
+
+def test_a_value_said_to_be_a_text_stays_one() -> None:
+    for query, kind in (("eq(data.x,string:5)", Quoted), ("eq(data.x,5)", str)):
+        condition = where(query)
+        assert isinstance(condition, Comparison)
+        assert type(condition.value) is kind
 
 
 @pytest.mark.parametrize(
@@ -45,8 +54,8 @@ def where(query: str) -> Condition:
         ("like(path,orders)", Comparison("path", Operator.LIKE, "orders")),
         ("contains(userId)", Exists("userId")),
         ("excludes(error)", Exists("error.type", negated=True)),
-        ("contains(error,and(eq(x,1)))", Or(())),
-        ("excludes(error,and(eq(x,1)))", And(())),
+        ("contains(data.items,and(eq(x,1)))", Elements("data.items", And((Comparison("x", Operator.EQ, "1"),)))),
+        ("excludes(tags,eq(x,1))", Elements("tags", Comparison("x", Operator.EQ, "1"), negated=True)),
         (
             "method=GET|method=PUT",
             Or((Comparison("method", Operator.EQ, "GET"), Comparison("method", Operator.EQ, "PUT"))),
@@ -83,6 +92,21 @@ def test_paging_calls_may_stand_anywhere_among_terms_that_all_must_hold() -> Non
     assert listing.query.sort == (Sort("timestamp", descending=True), Sort("path"), Sort("method"))
     assert (listing.query.limit, listing.query.offset, listing.query.count) == (5, 10, False)
     assert listing.select == ("id", "error.type")
+
+
+def test_what_is_to_be_changed_is_chosen_by_conditions_alone() -> None:
+    assert read_selection("eq(name,readers)&ne(id,x)") == And(
+        (Comparison("name", Operator.EQ, "readers"), Comparison("id", Operator.NE, "x"))
+    )
+    for query in ("eq(name,x)&limit(20)", "eq(name,x)&sort(name)", "select(id)", "and(eq(name,x),skipCount())", "eq("):
+        with pytest.raises(InvalidQueryError):
+            read_selection(query)
+
+
+@pytest.mark.parametrize("query", ["", "and()", "and(and())"])
+def test_no_condition_chooses_nothing(query: str) -> None:
+    with pytest.raises(EmptyQueryError):
+        read_selection(query)
 
 
 def test_a_page_has_20_unless_told_otherwise_and_never_more_than_50() -> None:
@@ -159,7 +183,18 @@ def test_logs_cannot_be_asked_for_in_any_other_way(query: str) -> None:
         read_logs_since(query)
 
 
-FIELDS = ["id", "functionName", "timestamp", "statusCode", "duration", "error", "error.name", "error.type", "nonsense"]
+FIELDS = [
+    "id",
+    "functionName",
+    "timestamp",
+    "statusCode",
+    "error",
+    "error.name",
+    "tags",
+    "data",
+    "data.x.5",
+    "nonsense",
+]
 VALUES = [
     "GET",
     "7",
@@ -175,8 +210,9 @@ VALUES = [
 ]
 
 
-@given(st.data())
-def test_any_query_of_known_parts_becomes_sql_or_is_refused(data: st.DataObject) -> None:
+@pytest.mark.parametrize("table", [API_REQUESTS, TASKS], ids=lambda table: table.sql)
+@given(data=st.data())
+def test_any_query_of_known_parts_becomes_sql_or_is_refused(table: Table, data: st.DataObject) -> None:
     def term(depth: int) -> str:
         if depth and data.draw(st.booleans()):
             inner = ",".join(term(depth - 1) for _ in range(data.draw(st.integers(1, 3))))
@@ -187,7 +223,7 @@ def test_any_query_of_known_parts_becomes_sql_or_is_refused(data: st.DataObject)
 
     query = "&".join(term(2) for _ in range(data.draw(st.integers(1, 3))))
     try:
-        sql = compiled(read_listing(query).query, "e")
+        sql = table.compiled(read_listing(query).query, "e")
     except InvalidQueryError:
         return
     assert sql.where.startswith("environment_id = $1")

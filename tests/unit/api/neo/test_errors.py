@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from services.api.dialects.neo import errors
+from shared.domain import login_errors, user_errors
 from shared.domain.errors import ErrorRecord, InvalidCodeError, PlatformError, ThrottledError, every_error, revive
 
 WORDS = {
@@ -16,6 +17,8 @@ WORDS = {
     "request.missing_field": (400, "invalid_request"),
     "request.malformed_id": (400, "invalid_request"),
     "request.invalid_query": (400, "invalid_request"),
+    "request.empty_query": (400, "invalid_request"),
+    "request.slow_query": (400, "invalid_request"),
     "function.invalid_name": (400, "invalid_request"),
     "package.invalid": (400, "invalid_request"),
     "code.invalid": (400, "invalid_function_code"),
@@ -30,6 +33,18 @@ WORDS = {
     "access.unknown_client": (401, "unauthorized"),
     "access.wrong_client_secret": (401, "unauthorized"),
     "access.missing_client": (401, "unauthorized"),
+    login_errors.UnsignedRequestError.code: (401, "unauthorized"),
+    login_errors.UnknownConsumerError.code: (401, "unauthorized"),
+    login_errors.UnknownSignedTokenError.code: (401, "unauthorized"),
+    login_errors.WrongSignatureError.code: (401, "unauthorized"),
+    login_errors.ReusedNonceError.code: (401, "unauthorized"),
+    login_errors.UnknownApplicationError.code: (400, "invalid_request"),
+    login_errors.InvalidCallbackError.code: (400, "invalid_request"),
+    login_errors.UnsupportedResponseTypeError.code: (400, "invalid_request"),
+    login_errors.UnknownAuthorizationError.code: (400, "invalid_request"),
+    login_errors.ExpiredAuthorizationError.code: (400, "invalid_request"),
+    login_errors.WrongVerifierError.code: (400, "invalid_request"),
+    login_errors.MissingVerifierError.code: (400, "invalid_request"),
     "access.forbidden": (403, "forbidden"),
     "account.quota_exceeded": (403, "forbidden"),
     "resource.not_found": (404, "not_found"),
@@ -42,10 +57,13 @@ WORDS = {
     "cloud.refused": (400, "invalid_request"),
     "route.method_not_allowed": (405, "method_not_allowed"),
     "function.name_taken": (409, "conflict"),
+    user_errors.EmailUsedError.code: (409, "conflict"),
+    user_errors.WeakPasswordError.code: (400, "invalid_request"),
     "resource.illegal_state": (400, "invalid_request"),
     "function.time_limit_too_long": (400, "invalid_request"),
     "logs.none": (404, "not_found"),
     "invocation.throttled": (429, "rate_limit_exceeded"),
+    "execution.throttled": (429, "rate_limit_exceeded"),
     "access.rate_limited": (429, "rate_limit_exceeded"),
     "access.too_many_failed_logins": (429, "rate_limit_exceeded"),
     "platform.unavailable": (503, "service_unavailable"),

@@ -1,9 +1,9 @@
-"""Connections into cloud accounts, and where functions are at their provider."""
+"""Functions whose files are changed one by one."""
 
 from shared.database.migrations.statements import execute_beside
 
-revision = "0007"
-down_revision = "0006"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

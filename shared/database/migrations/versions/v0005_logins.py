@@ -1,9 +1,9 @@
-"""What functions are given, sealed; what resources are connected to; first projects on this installation itself."""
+"""Versions of OAuth applications, OAuth 1.0 tokens and nonces, authorization codes."""
 
 from shared.database.migrations.statements import execute_beside
 
-revision = "0008"
-down_revision = "0007"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""Functions whose files are changed one by one."""
+"""What functions are given, sealed; what resources are connected to; first projects on this installation itself."""
 
 from shared.database.migrations.statements import execute_beside
 

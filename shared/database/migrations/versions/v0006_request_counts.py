@@ -1,9 +1,9 @@
-"""Workspaces, their members and projects, sessions, personal keys, activities."""
+"""How many API requests of each function are stored, and an index of those that failed."""
 
 from shared.database.migrations.statements import execute_beside
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
