@@ -44,8 +44,8 @@ from shared.database.deployments import Deployment
 from shared.database.function_locks import function_lock
 from shared.database.functions import FunctionSettings
 from shared.database.pool import Database
+from shared.domain.cloud_errors import CloudFunctionGoneError
 from shared.domain.errors import (
-    CloudFunctionGoneError,
     ErrorRecord,
     Fault,
     FunctionNotFoundError,

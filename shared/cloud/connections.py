@@ -12,7 +12,7 @@ from shared.cloud.aws.sessions import AwsConnection
 from shared.crypto.envelope import Envelope
 from shared.database import cloud_connections
 from shared.database.pool import Database
-from shared.domain.errors import NotConnectedError
+from shared.domain.cloud_errors import NotConnectedError
 from shared.domain.placement import AWS
 
 _MOST_KEPT = 1000

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.database.pool import Connection, Queries, Row
-from shared.domain.errors import NameTakenError, NotConnectedError
+from shared.domain.cloud_errors import NotConnectedError
+from shared.domain.errors import NameTakenError
 from shared.domain.placement import CloudFunction, CloudState, Placement
 
 _COLUMNS = """

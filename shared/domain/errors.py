@@ -29,16 +29,12 @@ The platform's errors: requests we cannot honour, and our own failures.
 ├── ``NotFoundError``              resource.not_found
 │   ├── ``FunctionNotFoundError``  function.not_found
 │   ├── ``ExecutionNotFoundError`` execution.not_found
-│   ├── ``CloudFunctionGoneError`` cloud.function_gone        deleted at the cloud, behind our back
 │   └── ``RouteNotFoundError``     route.not_found
 ├── ``MethodNotAllowedError``      route.method_not_allowed
 ├── ``NameTakenError``             function.name_taken
 ├── ``IllegalStateError``          resource.illegal_state     e.g. a disabled function
 ├── ``TimeLimitTooLongError``      function.time_limit_too_long
 ├── ``NoLogsError``                logs.none
-├── ``NotConnectedError``          cloud.not_connected        the project has no cloud, or none that may be used
-├── ``CloudDeniedError``           cloud.denied               the cloud does not let our role do that
-├── ``CloudRefusedError``          cloud.refused              the cloud does not take what was asked
 ├── ``ThrottledError``             invocation.throttled
 │   └── ``TooManyExecutionsError`` execution.throttled        too many direct executions
 ├── ``RateLimitedError``           access.rate_limited        too many requests of a caller
@@ -50,7 +46,8 @@ The platform's errors: requests we cannot honour, and our own failures.
 └── ``InternalError``              internal.unexpected        a bug of ours, with an incident id
     └── ``BrokenSealError``        seal.broken                a sealed value was changed, or moved to another row
 
-What is wrong with signed requests and authorization codes is in ``login_errors.py``, with users in ``user_errors.py``.
+What is wrong with signed requests and authorization codes is in ``login_errors.py``, with users in ``user_errors.py``,
+with clouds in ``cloud_errors.py``.
 
 No HTTP status and no vendor word in here: each dialect owns its table. Every error crosses the bus as an
 ``ErrorRecord`` and is rebuilt by ``revive``; a code this process does not know degrades to its kind.
@@ -301,12 +298,6 @@ class ExecutionNotFoundError(NotFoundError):
     code = "execution.not_found"
 
 
-class CloudFunctionGoneError(NotFoundError):
-    """The function is not at its cloud any more."""
-
-    code = "cloud.function_gone"
-
-
 class RouteNotFoundError(NotFoundError):
     """No route has that path."""
 
@@ -341,24 +332,6 @@ class NoLogsError(PlatformError):
     """There are no log lines to show."""
 
     code, kind = "logs.none", Kind.NOT_FOUND
-
-
-class NotConnectedError(PlatformError):
-    """There is no cloud to act in: ``issue`` is ``none`` or ``not active``."""
-
-    code, kind = "cloud.not_connected", Kind.INVALID
-
-
-class CloudDeniedError(PlatformError):
-    """The role we have at a cloud may not do that. ``details`` is the cloud's text, ``suggestion`` what to mend."""
-
-    code, kind = "cloud.denied", Kind.FORBIDDEN
-
-
-class CloudRefusedError(PlatformError):
-    """A cloud does not take what was asked, or could not make it. ``details`` and ``suggestion`` as above."""
-
-    code, kind = "cloud.refused", Kind.INVALID
 
 
 class ThrottledError(PlatformError):

@@ -16,14 +16,8 @@ from services.api.platform import Entrance, Platform
 from shared.database import cloud_connections, projects
 from shared.database.cloud_connections import CloudConnection
 from shared.database.projects import Project, within_plan
-from shared.domain.errors import (
-    CloudDeniedError,
-    CloudRefusedError,
-    ForbiddenError,
-    IllegalStateError,
-    NotConnectedError,
-    NotFoundError,
-)
+from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError, NotConnectedError
+from shared.domain.errors import ForbiddenError, IllegalStateError, NotFoundError
 from shared.domain.ids import new_record_id
 from shared.domain.placement import AWS, LOCAL
 from shared.domain.plan import most

@@ -23,7 +23,8 @@ from shared.database.functions import FunctionSettings
 from shared.database.resources import Resource
 from shared.domain import lambda_rules
 from shared.domain.catalogue import AWS_REGIONS, LAMBDA_RUNTIMES
-from shared.domain.errors import InvalidRequestError, NotConnectedError, UnavailableError
+from shared.domain.cloud_errors import NotConnectedError
+from shared.domain.errors import InvalidRequestError, UnavailableError
 from shared.domain.function import Convention, VersionSpec
 from shared.domain.identity import Action
 from shared.domain.ids import new_function_id

@@ -8,15 +8,8 @@ is nobody's fault and passes (throttling, an outage, no network) becomes ``Unava
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 
-from shared.domain.errors import (
-    CloudDeniedError,
-    CloudFunctionGoneError,
-    CloudRefusedError,
-    IllegalStateError,
-    NameTakenError,
-    PlatformError,
-    UnavailableError,
-)
+from shared.domain.cloud_errors import CloudDeniedError, CloudFunctionGoneError, CloudRefusedError
+from shared.domain.errors import IllegalStateError, NameTakenError, PlatformError, UnavailableError
 
 ROLE_ISSUE = "execution role"
 """``issue`` of the refusal of a role; AWS says that of a role made seconds ago too."""

@@ -18,14 +18,8 @@ import structlog
 from shared.cloud.aws.describe import OWNER_TAG, cloud_function_of, is_busy, reason_of, state_of
 from shared.cloud.aws.errors import ROLE_ISSUE
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.errors import (
-    CloudFunctionGoneError,
-    CloudRefusedError,
-    IllegalStateError,
-    NameTakenError,
-    PlatformError,
-    UnavailableError,
-)
+from shared.domain.cloud_errors import CloudFunctionGoneError, CloudRefusedError
+from shared.domain.errors import IllegalStateError, NameTakenError, PlatformError, UnavailableError
 from shared.domain.function import VersionSpec
 from shared.domain.placement import CloudFunction, CloudState, Placement
 

@@ -21,7 +21,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.cloud.aws.errors import is_expired, translate
-from shared.domain.errors import CloudRefusedError, UnavailableError
+from shared.domain.cloud_errors import CloudRefusedError
+from shared.domain.errors import UnavailableError
 from shared.process.aws_settings import AwsSettings
 
 MANAGE = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})

@@ -12,7 +12,8 @@ import boto3
 import pytest
 
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.errors import CloudRefusedError, NameTakenError
+from shared.domain.cloud_errors import CloudRefusedError
+from shared.domain.errors import NameTakenError
 from shared.domain.placement import CloudState
 from shared.process.aws_settings import AwsSettings
 from tests.architecture.files import ROOT

@@ -12,7 +12,8 @@ from services.deployer.providers.provider import (
 )
 from shared.cloud.aws.functions import Patience
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.errors import CloudDeniedError, CloudRefusedError, NameTakenError, UnavailableError
+from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError
+from shared.domain.errors import NameTakenError, UnavailableError
 from shared.domain.placement import CloudState
 from tests.support.cloud import SPEC, Ground, changed
 from tests.support.fake_aws import ACCOUNT, AwsError, FakeAws

@@ -10,7 +10,8 @@ import pytest
 from services.invoker.providers.aws import AwsRunner
 from shared.cloud.aws.sessions import INVOKE, AwsConnection, AwsSessions
 from shared.cloud.connections import Connections
-from shared.domain.errors import CloudFunctionGoneError, ThrottledError, UnavailableError
+from shared.domain.cloud_errors import CloudFunctionGoneError
+from shared.domain.errors import ThrottledError, UnavailableError
 from shared.domain.function import Function, FunctionStatus, FunctionVersion, PermissionMode, RetryPolicy
 from shared.domain.outcome import Interrupted, Raised, Report, Returned, TimedOut
 from shared.process.aws_settings import AwsSettings

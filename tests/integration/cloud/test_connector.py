@@ -7,7 +7,7 @@ from cfnlint.api import lint_file
 from cfnlint.decode import decode
 
 from services.invoker.providers.aws import _Run
-from shared.domain.errors import CloudRefusedError
+from shared.domain.cloud_errors import CloudRefusedError
 from tests.architecture.files import ROOT
 from tests.support.cloud import Ground, changed
 from tests.support.fake_aws import AwsError, FakeAws

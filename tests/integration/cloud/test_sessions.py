@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.errors import CloudDeniedError, CloudRefusedError, UnavailableError
+from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError
+from shared.domain.errors import UnavailableError
 from shared.process.aws_settings import AwsSettings
 from tests.support.fake_aws import AwsError, FakeAws
 

@@ -8,7 +8,8 @@ from shared.cloud.connections import Connections
 from shared.database import cloud_connections, deployments, functions, placements
 from shared.database.cloud_connections import CloudConnection
 from shared.database.deployments import NewDeployment
-from shared.domain.errors import IllegalStateError, NameTakenError, NotConnectedError, NotFoundError
+from shared.domain.cloud_errors import NotConnectedError
+from shared.domain.errors import IllegalStateError, NameTakenError, NotFoundError
 from shared.domain.function import FunctionStatus
 from shared.domain.ids import new_record_id
 from shared.domain.placement import AWS, CloudFunction, CloudState, Placement

@@ -13,7 +13,7 @@ from services.invoker.providers.clouds import Clouds
 from services.invoker.vault import Vault
 from shared.database import cloud_connections, deployments
 from shared.database.function_cache import FunctionCache
-from shared.domain.errors import CloudDeniedError
+from shared.domain.cloud_errors import CloudDeniedError
 from shared.domain.function import Convention, Function
 from shared.domain.outcome import Report, Returned, Timings
 from shared.domain.placement import AWS, Placement

@@ -4,15 +4,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from shared.cloud.aws.errors import ROLE_ISSUE, THROTTLED_ISSUE, UNSURE_ISSUE, translate
-from shared.domain.errors import (
-    CloudDeniedError,
-    CloudFunctionGoneError,
-    CloudRefusedError,
-    IllegalStateError,
-    NameTakenError,
-    PlatformError,
-    UnavailableError,
-)
+from shared.domain.cloud_errors import CloudDeniedError, CloudFunctionGoneError, CloudRefusedError
+from shared.domain.errors import IllegalStateError, NameTakenError, PlatformError, UnavailableError
 
 ROLE = "arn:aws:iam::111122223333:role/own"
 

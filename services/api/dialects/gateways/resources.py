@@ -11,7 +11,8 @@ from services.api.http import json_response
 from services.api.operations import resources
 from services.api.operations.resource_summary import summarise
 from shared.domain.catalogue import RESOURCE_TYPES
-from shared.domain.errors import CloudFunctionGoneError, InvalidRequestError
+from shared.domain.cloud_errors import CloudFunctionGoneError
+from shared.domain.errors import InvalidRequestError
 from shared.domain.placement import LOCAL
 from shared.domain.workspace import Permission
 

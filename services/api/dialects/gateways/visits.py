@@ -14,7 +14,8 @@ from services.api.operations import activities, resources
 from services.api.operations.activities import Done
 from services.api.operations.places import InEnvironment, enter_environment
 from shared.database.resources import Resource
-from shared.domain.errors import CloudRefusedError, UnavailableError
+from shared.domain.cloud_errors import CloudRefusedError
+from shared.domain.errors import UnavailableError
 from shared.domain.placement import LOCAL
 from shared.domain.workspace import Permission
 
