@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain import errors, login_errors, user_errors
+from shared.domain import cloud_errors, errors, login_errors, user_errors
 from shared.domain.errors import (
     ErrorRecord,
     Fault,
@@ -44,7 +44,7 @@ def test_only_what_the_platform_could_not_do_is_its_fault(known: type[PlatformEr
 
 
 def test_every_error_stands_in_the_drawing() -> None:
-    drawing = f"{errors.__doc__}\n{login_errors.__doc__}\n{user_errors.__doc__}"
+    drawing = "\n".join(str(module.__doc__) for module in (errors, cloud_errors, login_errors, user_errors))
     drawn = {word for line in drawing.splitlines() for word in line.split() if "." in word}
 
     assert set(every_error()) <= drawn
