@@ -47,6 +47,7 @@ class RecordSender:
     def __init__(self, link: Link, buffer: RecordBuffer[bytes]) -> None:
         self._link, self._buffer = link, buffer
         self._gathering = asyncio.Lock()
+        self._more = False
 
     def start(self, tasks: Supervisor) -> None:
         """Begin to send what is recorded."""
@@ -86,11 +87,14 @@ class RecordSender:
                 self._buffer.done(taken)
 
     async def _gather(self) -> list[Held[bytes]]:
+        """Return the next batch; what the one before had no room for goes at once."""
         async with self._gathering:
             await self._buffer.filled()
-            if self._buffer.waiting < MAX_RECORDS:
+            if not self._more:
                 await asyncio.sleep(GATHER_S)
-            return self._buffer.take(MAX_RECORDS, MAX_BATCH_BYTES)
+            taken = self._buffer.take(MAX_RECORDS, MAX_BATCH_BYTES)
+            self._more = self._buffer.waiting > 0
+            return taken
 
     async def _send(self, taken: Sequence[Held[bytes]]) -> None:
         await confirmed(
