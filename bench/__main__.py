@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import machine, scenarios
+from bench.gateways import gateways
 from bench.tasks import tasks
 
 RESULTS = Path(__file__).with_name("results") / "latest.json"
@@ -39,6 +40,7 @@ def main() -> int:
         "stored-executions": scenarios.stored_executions,
         "stored-requests": scenarios.stored_requests,
         "tasks": tasks,
+        "gateways": gateways,
     }
     parser = argparse.ArgumentParser(prog="tidemill bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=known, help="run this scenario; may be given again")

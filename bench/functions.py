@@ -10,13 +10,18 @@ NODE = "exports.handler = async () => ({ statusCode: 200, body: 'ok' });\n"
 PYTHON = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'ok'}\n"
 
 
-def zipped(files: dict[str, str]) -> str:
-    """Return files as a base64 zip."""
+def package(files: dict[str, str]) -> bytes:
+    """Return files as a zip."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in files.items():
             archive.writestr(path, text)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
+
+
+def zipped(files: dict[str, str]) -> str:
+    """Return files as a base64 zip."""
+    return base64.b64encode(package(files)).decode()
 
 
 def create_api_function(client: httpx.Client, name: str, *, python: bool = False) -> None:
