@@ -335,7 +335,7 @@ async def test_each_change_needs_its_own_permission(horizon: Horizon) -> None:
 
 async def test_roles_of_another_account_do_not_exist(horizon: Horizon) -> None:
     role_id, account_id = new_record_id(), new_record_id()
-    await horizon.db.execute("INSERT INTO accounts (id, name) VALUES ($1, 'other')", account_id)
+    await horizon.db.execute("INSERT INTO accounts (id, name, slug) VALUES ($1, 'other', $1)", account_id)
     await roles.add_role(horizon.db, role_id, account_id, "theirs", "")
 
     body = {"permissions": ["A"]}
