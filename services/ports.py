@@ -71,7 +71,7 @@ def open_packages(settings: Settings, db: Database, stack: AsyncExitStack) -> Pa
         return PostgresPackageStore(db)
     from shared.packages.s3 import S3PackageStore  # noqa: PLC0415 - boto3 is 30 MB nobody else should pay for
 
-    store = S3PackageStore(settings.packages)
+    store = S3PackageStore(settings.packages, db)
     stack.push_async_callback(store.close)
     return store
 

@@ -14,6 +14,7 @@ from services.deployer.providers.provider import Provider
 from services.deployer.providers.providers import Providers
 from services.deployer.resend import resend_unfinished
 from services.deployer.settings import MAX_IN_FLIGHT, RESEND_AFTER_S, find_node
+from services.deployer.sweep import SWEEP_EVERY_S, sweep
 from services.deployer.syntax import SyntaxCheckers
 from services.deployer.watch import WATCH_EVERY_S, watch
 from services.ports import Ports, open_variables
@@ -61,6 +62,11 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         await watch(ports.db, providers)
 
     tasks.spawn("deployer-watch", every(WATCH_EVERY_S, watch_clouds))
+
+    async def sweep_packages() -> None:
+        await sweep(ports.db, ports.packages, older_than_s=settings.retention.package_grace_hours * 3600)
+
+    tasks.spawn("deployer-sweep", every(SWEEP_EVERY_S, sweep_packages))
     return DeployerService(ports=ports)
 
 

@@ -222,10 +222,12 @@ class Deployer:
             case "source" | "text" | "edit":
                 async with self._judging:
                     content = await built(deployment, active, self._packages)
+                sha256 = await digest(content)
+                await deployments.name_package(self._db, deployment.id, sha256)
                 return Desired(
                     function_id=deployment.function_id,
                     spec=deployment.spec,
-                    package_sha256=await digest(content),
+                    package_sha256=sha256,
                     source=deployment.source if deployment.upload_kind == "source" else None,
                     content=content,
                 )

@@ -151,6 +151,11 @@ async def _claim(db: Queries, deployment_id: str) -> Deployment | None:
     return None if row is None else _deployment_of(row)
 
 
+async def name_package(db: Queries, deployment_id: str, sha256: str) -> None:
+    """Say which package a running deployment is about to keep: it stays as long as the deployment has not ended."""
+    await db.execute("UPDATE deployments SET package_sha256 = $2 WHERE id = $1", deployment_id, sha256)
+
+
 async def succeed(db: Database, deployment: Deployment, package_sha256: str, source: str | None) -> Function:
     """
     Make what was deployed what runs: a new version, the settings that came with it, a new revision.

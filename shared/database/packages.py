@@ -23,3 +23,8 @@ async def has_package(db: Queries, sha256: str) -> bool:
     """Tell whether a package is kept, without reading it."""
     found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM packages WHERE sha256 = $1)", sha256)
     return found
+
+
+async def delete_package(db: Queries, sha256: str) -> None:
+    """Delete a package."""
+    await db.execute("DELETE FROM packages WHERE sha256 = $1", sha256)

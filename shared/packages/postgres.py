@@ -1,8 +1,8 @@
 """Packages as rows of PostgreSQL: nothing more to run, and one backup holds everything."""
 
-from shared.database import packages
+from shared.database import package_uses, packages
 from shared.database.pool import Database
-from shared.packages.store import digest, no_package
+from shared.packages.store import digest, is_digest, no_package
 
 
 class PostgresPackageStore:
@@ -13,6 +13,7 @@ class PostgresPackageStore:
 
     async def put(self, content: bytes) -> str:
         sha256 = await digest(content)
+        await package_uses.mark(self._db, sha256)
         await packages.put_package(self._db, sha256, content)
         return sha256
 
@@ -22,5 +23,11 @@ class PostgresPackageStore:
             raise no_package(sha256)
         return content
 
-    async def holds(self, sha256: str) -> bool:
+    async def renew(self, sha256: str) -> bool:
+        if not is_digest(sha256):
+            return False
+        await package_uses.mark(self._db, sha256)
         return await packages.has_package(self._db, sha256)
+
+    async def delete(self, sha256: str) -> None:
+        await packages.delete_package(self._db, sha256)

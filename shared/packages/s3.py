@@ -3,7 +3,7 @@ Packages as objects in S3, or in anything that speaks its protocol.
 
 boto3 blocks, so its calls run in a few threads of this store's own. Every call has its deadline from the client's
 timeouts and bounded retries. Credentials are the AWS SDK's own business. An object is checked against its digest
-when it is read: the bucket is not ours alone.
+when it is read: the bucket is not ours alone. When each was last used is in the database (``package_uses.py``).
 """
 
 import asyncio
@@ -18,6 +18,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.database import package_uses
+from shared.database.pool import Database
 from shared.domain.errors import NotFoundError, PlatformError, UnavailableError
 from shared.packages.store import digest, is_digest, no_package
 from shared.process.settings import PackageStoreSettings
@@ -38,9 +40,10 @@ Answer = TypeVar("Answer")
 class S3PackageStore:
     """A ``PackageStore`` in one bucket, below one prefix. Close it, or use it as an async context manager."""
 
-    def __init__(self, settings: PackageStoreSettings) -> None:
+    def __init__(self, settings: PackageStoreSettings, db: Database) -> None:
         if settings.s3_url is None:
             raise ValueError("no S3 URL is set")
+        self._db = db
         location = urlsplit(settings.s3_url)
         prefix = location.path.strip("/")
         self._bucket = location.netloc
@@ -63,6 +66,7 @@ class S3PackageStore:
 
     async def put(self, content: bytes) -> str:
         sha256 = await digest(content)
+        await package_uses.mark(self._db, sha256)
         await self._call(
             sha256,
             lambda: self._client.put_object(
@@ -77,14 +81,29 @@ class S3PackageStore:
             raise UnavailableError(f"package {sha256} is damaged in S3")
         return content
 
-    async def holds(self, sha256: str) -> bool:
+    async def renew(self, sha256: str) -> bool:
         if not is_digest(sha256):
             return False
+        await package_uses.mark(self._db, sha256)
         try:
             await self._call(sha256, lambda: self._client.head_object(Bucket=self._bucket, Key=self._prefix + sha256))
         except NotFoundError:
             return False
         return True
+
+    async def delete(self, sha256: str) -> None:
+        if not is_digest(sha256):
+            raise no_package(sha256)
+        request = partial(self._client.delete_object, Bucket=self._bucket, Key=self._prefix + sha256)
+        deleting = asyncio.get_running_loop().run_in_executor(self._threads, request)
+        try:
+            await asyncio.shield(deleting)
+        except (BotoCoreError, ClientError) as error:
+            raise _translate(error, sha256) from error
+        except asyncio.CancelledError:
+            # No deadline and no leaving early: a request on its way would delete what is put after this.
+            await asyncio.wait({deleting})
+            raise
 
     def _read(self, key: str) -> bytes:
         return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()

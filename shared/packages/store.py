@@ -1,8 +1,9 @@
 """
-Where packages are kept: content addressed by its SHA-256, never changed, never removed by a caller.
+Where packages are kept: content addressed by its SHA-256, never changed.
 
 PostgreSQL keeps them as rows (``postgres.py``), S3 as objects (``s3.py``); one suite of contract tests runs on
-both. A store does not judge what it keeps: uploads go in before the deployer has looked at them.
+both. A store does not judge what it keeps: uploads go in before the deployer has looked at them. What nothing needs
+any more is deleted by the deployer's sweep, which both stores meet in ``shared.database.package_uses``.
 """
 
 import asyncio
@@ -20,13 +21,20 @@ class PackageStore(Protocol):
     """Keeps packages. Every call has a deadline; ``UnavailableError`` means: try again later."""
 
     async def put(self, content: bytes) -> str:
-        """Keep a package and return its SHA-256 in hex, once it is safe. Twice the same content is once."""
+        """
+        Keep a package and return its SHA-256 in hex, once it is safe. Twice the same content is once.
+
+        It stays for a while by itself, and as long as a version or a deployment names it.
+        """
 
     async def get(self, sha256: str) -> bytes:
         """Return a package; raise ``NotFoundError`` when there is none of that digest."""
 
-    async def holds(self, sha256: str) -> bool:
-        """Tell whether there is a package of that digest."""
+    async def renew(self, sha256: str) -> bool:
+        """Tell whether there is a package of that digest; if so, it stays as if it had been put just now."""
+
+    async def delete(self, sha256: str) -> None:
+        """Delete a package, if it is there: for ``package_uses.delete`` alone, which keeps others from putting it."""
 
 
 async def digest(content: bytes) -> str:

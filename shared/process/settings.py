@@ -96,7 +96,7 @@ class DatabaseSettings:
         doc="A PostgreSQL to use.",
     )
     pool_size: int = setting(
-        "DATABASE_POOL_SIZE", whole(1, 200), default="10", doc="Most connections a service keeps open."
+        "DATABASE_POOL_SIZE", whole(2, 200), default="10", doc="Most connections a service keeps open."
     )
 
 
@@ -325,6 +325,12 @@ class RetentionSettings:
         whole(1, 3650),
         default="30",
         doc="Executions, API requests, ended tasks and log lines older are dropped.",
+    )
+    package_grace_hours: int = setting(
+        "PACKAGE_GRACE_HOURS",
+        whole(1, 8760),
+        default="24",
+        doc="Packages that nothing needs any more, and versions that were replaced, are deleted so many hours later.",
     )
 
 

@@ -42,8 +42,11 @@ class Packages:
             raise no_package(sha256)
         return self._kept[sha256]
 
-    async def holds(self, sha256: str) -> bool:
+    async def renew(self, sha256: str) -> bool:
         return sha256 in self._kept
+
+    async def delete(self, sha256: str) -> None:
+        del self._kept[sha256]
 
 
 @dataclass(slots=True)

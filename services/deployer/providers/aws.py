@@ -54,7 +54,7 @@ class AwsProvider:
 
     async def observe(self, desired: Desired) -> Seen:
         return Seen(
-            stored=await self._packages.holds(desired.package_sha256),
+            stored=await self._packages.renew(desired.package_sha256),
             cloud=await self.look(_placement(desired)),
         )
 

@@ -19,7 +19,7 @@ class LocalProvider:
         self._packages = packages
 
     async def observe(self, desired: Desired) -> Seen:
-        return Seen(stored=await self._packages.holds(desired.package_sha256))
+        return Seen(stored=await self._packages.renew(desired.package_sha256))
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[StorePackage, ...]:
         if observed.stored:
@@ -34,7 +34,7 @@ class LocalProvider:
         await self._packages.put(desired.content)
 
     async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
-        """A package that nothing names is swept up by retention."""
+        """A package that nothing names is swept up after a while (``sweep.py``)."""
 
     async def look(self, placement: Placement) -> None:
         """There is no cloud to ask."""

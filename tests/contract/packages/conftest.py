@@ -1,10 +1,14 @@
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from secrets import token_hex
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from shared.database.pool import Database
+from shared.packages.postgres import PostgresPackageStore
+from shared.packages.s3 import S3PackageStore
+from shared.packages.store import PackageStore
 from shared.process.settings import PackageStoreSettings
 
 
@@ -28,3 +32,19 @@ def s3_settings(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> PackageSto
     client.create_bucket(Bucket=bucket)
     client.close()
     return PackageStoreSettings(s3_url=f"s3://{bucket}/tidemill/packages", s3_endpoint=s3_endpoint)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    db = await Database.connect(database_url)
+    yield db
+    await db.close()
+
+
+@pytest.fixture(params=["postgres", "s3"])
+async def store(request: pytest.FixtureRequest, db: Database) -> AsyncIterator[PackageStore]:
+    if request.param == "postgres":
+        yield PostgresPackageStore(db)
+        return
+    async with S3PackageStore(request.getfixturevalue("s3_settings"), db) as s3:
+        yield s3

@@ -2,30 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.database.pool import Database
 from shared.domain.errors import NotFoundError
-from shared.packages.postgres import PostgresPackageStore
-from shared.packages.s3 import S3PackageStore
 from shared.packages.store import PackageStore
-from shared.process.settings import PackageStoreSettings
 
 LARGEST = 50 << 20
-
-
-@pytest.fixture(params=["postgres", "s3"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[PackageStore]:
-    if request.param == "s3":
-        settings: PackageStoreSettings = request.getfixturevalue("s3_settings")
-        async with S3PackageStore(settings) as s3:
-            yield s3
-        return
-    db = await Database.connect(request.getfixturevalue("database_url"))
-    yield PostgresPackageStore(db)
-    await db.close()
 
 
 async def test_what_was_put_is_got_by_its_sha256(store: PackageStore) -> None:
@@ -35,20 +18,20 @@ async def test_what_was_put_is_got_by_its_sha256(store: PackageStore) -> None:
 
     assert sha256 == hashlib.sha256(content).hexdigest()
     assert await store.get(sha256) == content
-    assert await store.holds(sha256)
+    assert await store.renew(sha256)
 
 
 async def test_what_nobody_put_is_not_found(store: PackageStore) -> None:
     absent = hashlib.sha256(b"absent").hexdigest()
 
-    assert not await store.holds(absent)
+    assert not await store.renew(absent)
     with pytest.raises(NotFoundError):
         await store.get(absent)
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n"])
 async def test_what_is_no_digest_is_not_found(store: PackageStore, name: str) -> None:
-    assert not await store.holds(name)
+    assert not await store.renew(name)
     with pytest.raises(NotFoundError):
         await store.get(name)
 

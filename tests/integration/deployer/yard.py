@@ -29,6 +29,9 @@ class GatedStore:
         self._store = PostgresPackageStore(db)
         self.gate = asyncio.Event()
         self.gate.set()
+        self.may_delete = asyncio.Event()
+        self.may_delete.set()
+        self.deleting: list[str] = []
         self.waiting = 0
         self.failures = 0
         self.failure: Exception = UnavailableError("the store is away")
@@ -39,7 +42,12 @@ class GatedStore:
     async def get(self, sha256: str) -> bytes:
         return await self._store.get(sha256)
 
-    async def holds(self, sha256: str) -> bool:
+    async def delete(self, sha256: str) -> None:
+        self.deleting.append(sha256)
+        await self.may_delete.wait()
+        await self._store.delete(sha256)
+
+    async def renew(self, sha256: str) -> bool:
         if self.failures:
             self.failures -= 1
             raise self.failure
@@ -48,7 +56,7 @@ class GatedStore:
             await self.gate.wait()
         finally:
             self.waiting -= 1
-        return await self._store.holds(sha256)
+        return await self._store.renew(sha256)
 
 
 class Yard:

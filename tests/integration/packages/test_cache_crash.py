@@ -39,8 +39,11 @@ class OneFile:
             raise no_package(sha256)
         return self._path.read_bytes()
 
-    async def holds(self, sha256: str) -> bool:
+    async def renew(self, sha256: str) -> bool:
         return sha256 == self._path.name
+
+    async def delete(self, sha256: str) -> None:
+        raise NotImplementedError
 
 
 async def test_a_process_killed_while_unpacking_leaves_no_half_package(tmp_path: Path) -> None:

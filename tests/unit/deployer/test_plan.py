@@ -39,8 +39,11 @@ class NoStore:
     async def get(self, sha256: str) -> bytes:
         raise no_package(sha256)
 
-    async def holds(self, sha256: str) -> bool:
+    async def renew(self, sha256: str) -> bool:
         raise AssertionError(f"{sha256} was looked for while planning")
+
+    async def delete(self, sha256: str) -> None:
+        raise AssertionError(f"{sha256} was deleted while planning")
 
 
 PROVIDER = LocalProvider(NoStore())

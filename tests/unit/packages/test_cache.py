@@ -41,8 +41,11 @@ class DictStore:
             raise no_package(sha256)
         return self.packages[sha256]
 
-    async def holds(self, sha256: str) -> bool:
+    async def renew(self, sha256: str) -> bool:
         return sha256 in self.packages
+
+    async def delete(self, sha256: str) -> None:
+        del self.packages[sha256]
 
 
 @pytest.fixture
