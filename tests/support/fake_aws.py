@@ -58,6 +58,11 @@ class FakeAws:
 
     def __init__(self) -> None:
         self.url = ""
+        self.lock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Be new again."""
         self.account = ACCOUNT
         self.external_id = EXTERNAL_ID
         self.looks = 2
@@ -71,7 +76,6 @@ class FakeAws:
         self.hold: threading.Event | None = None
         self.held: dict[str, threading.Event] = {}
         self.drops_next = False
-        self.lock = threading.RLock()
 
     def fail(self, action: str, *errors: AwsError) -> None:
         """Answer the next calls of an action with these errors, one each."""

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from shared.domain.workspace import PERMISSIONS, Permission, Role
 from tests.integration.api_gateways.people import Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NONE_SUCH = 999_999
 OPERATIONS: list[tuple[Permission, str, str, Any]] = [

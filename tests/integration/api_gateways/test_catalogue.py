@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.api_gateways.people import Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_catalogues_are_told_to_anybody(town: Town) -> None:
@@ -72,7 +76,7 @@ async def test_with_a_workspace_the_types_of_resources_say_whether_the_caller_ma
     assert [each["canCreate"] for each in (await viewer.get(path))["data"]] == [False]
     [shown] = (await (await town.client()).get(path)).json()["data"]
     assert "canCreate" not in shown
-    await ada.get("/api/resource-types?workspaceId=999", status=404)
+    await ada.get("/api/resource-types?workspaceId=999999", status=404)
     await ada.get("/api/resource-types?workspaceId=x", status=400)
     providers = await ada.get("/api/cloud/providers")
     assert [each["name"] for each in providers["data"]] == ["aws", "local"]

@@ -1,43 +1,58 @@
 """Ways into clouds (contracts/gateways.md section 3.11; checks 9, 10, 15 and 52). AWS is a fake."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.api.harness import Running, running
 from tests.integration.api_gateways.people import Citizen, Town
 from tests.integration.api_gateways.places import keep_function
+from tests.support.backends import DatabaseServer
 from tests.support.fake_aws import ACCOUNT, ROLE, FakeAws, fake_aws
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TEMPLATE = "https://bucket.s3.amazonaws.com/customer-connector.yaml"
 
 
-@pytest.fixture
-async def aws() -> AsyncIterator[FakeAws]:
-    with fake_aws() as started:
+@pytest.fixture(scope="module")
+def module_aws() -> Iterator[FakeAws]:
+    with pytest.MonkeyPatch.context() as patch, fake_aws() as started:
+        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+            patch.setenv(f"AWS_{name}", "test")
         yield started
 
 
 @pytest.fixture
-async def api(database_url: str, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+def aws(module_aws: FakeAws) -> FakeAws:
+    """An AWS that nobody has asked for anything yet."""
+    module_aws.reset()
+    return module_aws
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cloud_api(database_server: DatabaseServer, module_aws: FakeAws) -> AsyncIterator[Running]:
     """An api whose AWS is the fake."""
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(f"AWS_{name}", "test")
     settings = {
-        "TIDEMILL_AWS_ENDPOINT_URL": aws.url,
+        "TIDEMILL_AWS_ENDPOINT_URL": module_aws.url,
         "TIDEMILL_AWS_ACCOUNT_ID": "999900001111",
         "TIDEMILL_AWS_CONNECTOR_TEMPLATE_URL": TEMPLATE,
     }
-    async with running(database_url, **settings) as started:
+    url = database_server.create()
+    async with running(url, **settings) as started:
         yield started
+    database_server.drop(url)
 
 
-@pytest.fixture
-async def ada(town: Town) -> Citizen:
-    return await town.citizen()
+@pytest_asyncio.fixture(loop_scope="session")
+async def town(cloud_api: Running) -> AsyncIterator[Town]:
+    """Those who live on it."""
+    async with Town(cloud_api) as made:
+        yield made
 
 
 async def begun(ada: Citizen, aws: FakeAws, **body: str) -> tuple[str, dict[str, Any]]:
@@ -255,19 +270,19 @@ async def test_only_an_active_connection_of_the_same_workspace_is_linked(
 
 
 async def test_neither_a_link_nor_a_connection_goes_while_a_function_lives_there(
-    api: Running, ada: Citizen, aws: FakeAws
+    town: Town, ada: Citizen, aws: FakeAws
 ) -> None:
     connections, number = await completed(ada, aws)
     project = await ada.project()
     await ada.send("PATCH", f"/api/projects/{project}/connect-cloud/{number}")
-    function_id, _ = await keep_function(api.db, project, "thumbs", connection=number)
+    function_id, _ = await keep_function(town.api.db, project, "thumbs", connection=number)
 
     kept = await ada.send("DELETE", f"{connections}/{number}", status=409)
 
     assert kept["error"] == "Cannot delete connection"
     shown = await ada.send("PATCH", f"/api/projects/{project}/disconnect-cloud", status=409)
     assert shown["error"] == "Cannot disconnect cloud"
-    await api.db.execute("UPDATE functions SET deleted_at = now() WHERE id = $1", function_id)
+    await town.api.db.execute("UPDATE functions SET deleted_at = now() WHERE id = $1", function_id)
     await ada.send("PATCH", f"/api/projects/{project}/disconnect-cloud")
     await ada.send("DELETE", f"{connections}/{number}")
 
@@ -333,8 +348,8 @@ async def test_the_regions_are_those_of_the_cloud_a_project_is_linked_to(ada: Ci
     assert (await ada.get(f"/api/cloud/nowhere/{project}/regions", 404))["error"] == "Workspace not found"
 
 
-async def test_without_an_account_of_ours_there_is_no_link_to_the_console(database_url: str) -> None:
-    async with running(database_url) as api, Town(api) as town:
+async def test_without_an_account_of_ours_there_is_no_link_to_the_console(api: Running) -> None:
+    async with Town(api) as town:
         ada = await town.citizen()
         connections = f"/api/cloud-connections/{await ada.workspace()}"
 

@@ -5,33 +5,33 @@ from dataclasses import replace
 import httpx
 import orjson
 import pytest
+import pytest_asyncio
 
 from shared.database import functions
 from shared.domain.errors import UnavailableError
+from shared.domain.function import VersionSpec
 from shared.domain.outcome import LogLine, Outcome, Raised, Returned
 from tests.integration.api.harness import Running, running
 from tests.integration.api_gateways.people import Citizen, Town
 from tests.integration.api_gateways.places import SPEC, keep_function
+from tests.support.builders import unique
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-async def ada(town: Town) -> Citizen:
-    return await town.citizen()
-
-
-async def home_of(ada: Citizen) -> int:
-    """Make a project; return the number of the connection to this installation that it is linked to."""
+async def a_function(api: Running, ada: Citizen, spec: VersionSpec = SPEC) -> tuple[str, int, str]:
+    """Make a project and a function in it, on this installation; return the function's id and number, and the slug."""
     project = await ada.project()
-    number: int = (await ada.get(f"/api/projects/{project}"))["data"]["connectedCloudId"]
-    return number
+    home = (await ada.get(f"/api/projects/{project}"))["data"]["connectedCloudId"]
+    return (*await keep_function(api.db, project, unique("thumbs"), connection=home, spec=spec), project)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def function_id(api: Running, ada: Citizen) -> str:
-    return (await keep_function(api.db, "shop", "thumbs", connection=await home_of(ada)))[0]
+    return (await a_function(api, ada))[0]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def nobody(town: Town) -> httpx.AsyncClient:
     """A client without credentials."""
     return await town.client()
@@ -148,8 +148,7 @@ async def test_an_outage_is_a_503(api: Running, function_id: str, nobody: httpx.
 async def test_functions_that_were_not_given_a_place_here_have_no_url(
     api: Running, ada: Citizen, nobody: httpx.AsyncClient
 ) -> None:
-    await home_of(ada)
-    bare, number = await keep_function(api.db, "shop", "bare")
+    bare, number = await keep_function(api.db, await ada.project(), "bare")
 
     for named in (bare, str(number), "func_0000000000", "x"):
         answer = await nobody.get(f"/fn/{named}/")
@@ -188,18 +187,20 @@ async def test_a_body_may_be_six_mebibytes_as_an_event(
 async def test_the_url_is_below_where_the_api_is_reached_from_outside(database_url: str, public: str) -> None:
     async with running(database_url, TIDEMILL_PUBLIC_URL=public) as api, Town(api) as town:
         ada = await town.citizen()
-        function_id, number = await keep_function(api.db, "shop", "thumbs", connection=await home_of(ada))
+        function_id, number, project = await a_function(api, ada)
 
-        shown = (await ada.get(f"/api/shop/master/functions/{number}"))["data"]
+        shown = (await ada.get(f"/api/{project}/master/functions/{number}"))["data"]
 
         assert shown["endpoint"] == f"{public.rstrip('/')}/fn/{function_id}/"
 
 
 async def test_variables_of_functions_are_sealed_by_a_running_api(api: Running, ada: Citizen) -> None:
     spec = replace(SPEC, environment={"TOKEN": "hunter2-and-more"})
-    function_id, _ = await keep_function(api.db, "shop", "thumbs", connection=await home_of(ada), spec=spec)
+    function_id, _, _ = await a_function(api, ada, spec)
 
-    rows = await api.db.fetch("SELECT environment, variables_id FROM function_versions")
+    rows = await api.db.fetch(
+        "SELECT environment, variables_id FROM function_versions WHERE function_id = $1", function_id
+    )
 
     assert [(row["environment"], row["variables_id"] is None) for row in rows] == [({}, False)]
     function = await functions.find_function(api.db, function_id)

@@ -1,7 +1,11 @@
 """Functions within a plan (contracts/gateways.md, check 47)."""
 
+import pytest
+
 from tests.integration.api.harness import running
 from tests.integration.api_gateways.people import Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FUNCTION = {"runtime": "nodejs20.x", "handler": "index.handler", "region": "eu-west-1"}
 

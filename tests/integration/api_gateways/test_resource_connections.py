@@ -3,23 +3,26 @@
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from shared.database import functions
 from tests.integration.api.harness import Running
 from tests.integration.api_gateways.people import Citizen, Town
 from tests.integration.api_gateways.places import keep_function
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 PLACE = "/api/{}/master"
 
 
-@pytest.fixture
-async def ada(town: Town) -> Citizen:
-    return await town.citizen()
+@pytest_asyncio.fixture(loop_scope="session")
+async def project(ada: Citizen) -> str:
+    return await ada.project()
 
 
 @pytest.fixture
-async def place(ada: Citizen) -> str:
-    return PLACE.format(await ada.project())
+def place(project: str) -> str:
+    return PLACE.format(project)
 
 
 def a_pair(source: int, target: int = 8, target_type: str = "database") -> dict[str, Any]:
@@ -31,8 +34,10 @@ def a_pair(source: int, target: int = 8, target_type: str = "database") -> dict[
     }
 
 
-async def test_a_connection_begins_pending_and_is_read_back(api: Running, ada: Citizen, place: str) -> None:
-    _, number = await keep_function(api.db, "shop", "thumbs")
+async def test_a_connection_begins_pending_and_is_read_back(
+    api: Running, ada: Citizen, project: str, place: str
+) -> None:
+    _, number = await keep_function(api.db, project, "thumbs")
 
     made = await ada.send(
         "POST", f"{place}/resource-connections", a_pair(number) | {"connectionDetails": {"port": 5432}}, status=201
@@ -40,10 +45,10 @@ async def test_a_connection_begins_pending_and_is_read_back(api: Running, ada: C
 
     assert made["message"] == "Resource connection created successfully"
     data = made["data"]
-    project = (await ada.get("/api/projects/shop"))["data"]["id"]
+    project_id = (await ada.get(f"/api/projects/{project}"))["data"]["id"]
     assert {name: data[name] for name in data if name not in ("id", "environmentId", "createdAt", "updatedAt")} == {
         "userId": ada.id,
-        "projectId": project,
+        "projectId": project_id,
         "sourceResourceType": "function",
         "sourceResourceId": number,
         "targetResourceType": "database",
@@ -61,8 +66,10 @@ async def test_a_connection_begins_pending_and_is_read_back(api: Running, ada: C
 
 
 @pytest.mark.parametrize("wrong", ["function_to_cdn", "itself", "database_to_function"])
-async def test_pairs_that_mean_nothing_are_refused(api: Running, ada: Citizen, place: str, wrong: str) -> None:
-    _, number = await keep_function(api.db, "shop", "thumbs")
+async def test_pairs_that_mean_nothing_are_refused(
+    api: Running, ada: Citizen, project: str, place: str, wrong: str
+) -> None:
+    _, number = await keep_function(api.db, project, "thumbs")
     body = {
         "function_to_cdn": a_pair(number, 8, "cdn"),
         "itself": a_pair(number, number, "function"),
@@ -93,16 +100,18 @@ async def test_pairs_that_mean_nothing_are_refused(api: Running, ada: Citizen, p
     ],
 )
 async def test_fields_of_the_wrong_form_are_refused(
-    api: Running, ada: Citizen, place: str, change: dict[str, Any]
+    api: Running, ada: Citizen, project: str, place: str, change: dict[str, Any]
 ) -> None:
-    _, number = await keep_function(api.db, "shop", "thumbs")
+    _, number = await keep_function(api.db, project, "thumbs")
 
     await ada.send("POST", f"{place}/resource-connections", a_pair(number) | change, status=400)
 
 
-async def test_a_function_at_an_end_must_be_in_the_environment(api: Running, ada: Citizen, place: str) -> None:
+async def test_a_function_at_an_end_must_be_in_the_environment(
+    api: Running, ada: Citizen, project: str, place: str
+) -> None:
     other = PLACE.format(await ada.project("Other"))
-    _, number = await keep_function(api.db, "shop", "thumbs")
+    _, number = await keep_function(api.db, project, "thumbs")
 
     missing = await ada.send("POST", f"{other}/resource-connections", a_pair(number), status=404)
 
@@ -112,9 +121,9 @@ async def test_a_function_at_an_end_must_be_in_the_environment(api: Running, ada
     await ada.get(f"{place}/resources/moon/1/connections", 400)
 
 
-async def test_lists_are_filtered_by_ends_and_status(api: Running, ada: Citizen, place: str) -> None:
-    _, one = await keep_function(api.db, "shop", "one")
-    _, two = await keep_function(api.db, "shop", "two")
+async def test_lists_are_filtered_by_ends_and_status(api: Running, ada: Citizen, project: str, place: str) -> None:
+    _, one = await keep_function(api.db, project, "one")
+    _, two = await keep_function(api.db, project, "two")
     path = f"{place}/resource-connections"
     ids = [
         (await ada.send("POST", path, body, status=201))["data"]["id"]
@@ -134,8 +143,8 @@ async def test_lists_are_filtered_by_ends_and_status(api: Running, ada: Citizen,
     await ada.get(f"{path}?sourceResourceId=x", 400)
 
 
-async def test_a_connection_is_changed_and_deleted(api: Running, ada: Citizen, place: str) -> None:
-    _, number = await keep_function(api.db, "shop", "thumbs")
+async def test_a_connection_is_changed_and_deleted(api: Running, ada: Citizen, project: str, place: str) -> None:
+    _, number = await keep_function(api.db, project, "thumbs")
     path = f"{place}/resource-connections"
     made = (await ada.send("POST", path, a_pair(number), status=201))["data"]["id"]
 
@@ -155,10 +164,10 @@ async def test_a_connection_is_changed_and_deleted(api: Running, ada: Citizen, p
 
 
 async def test_the_connections_of_a_deleted_function_go_in_both_directions(
-    api: Running, ada: Citizen, place: str
+    api: Running, ada: Citizen, project: str, place: str
 ) -> None:
-    function_id, one = await keep_function(api.db, "shop", "one")
-    _, two = await keep_function(api.db, "shop", "two")
+    function_id, one = await keep_function(api.db, project, "one")
+    _, two = await keep_function(api.db, project, "two")
     path = f"{place}/resource-connections"
     for body in (a_pair(one), a_pair(two, one, "function")):
         await ada.send("POST", path, body, status=201)
@@ -169,8 +178,10 @@ async def test_the_connections_of_a_deleted_function_go_in_both_directions(
     assert [each["id"] for each in (await ada.get(path))["data"]] == [kept]
 
 
-async def test_roles_say_who_may_connect_resources(api: Running, ada: Citizen, town: Town, place: str) -> None:
-    _, number = await keep_function(api.db, "shop", "thumbs")
+async def test_roles_say_who_may_connect_resources(
+    api: Running, ada: Citizen, town: Town, project: str, place: str
+) -> None:
+    _, number = await keep_function(api.db, project, "thumbs")
     path = f"{place}/resource-connections"
     made = (await ada.send("POST", path, a_pair(number), status=201))["data"]["id"]
     viewer = await town.colleague(ada, "viewer")

@@ -12,6 +12,8 @@ from shared.domain.workspace import PERMISSIONS, Permission, Role
 from tests.integration.api.harness import Running, running
 from tests.integration.api_gateways.people import PASSWORD, Citizen, Town, caller_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def test_a_workspace_is_made_shown_changed_and_deleted(town: Town) -> None:
     ada = await town.citizen()
@@ -72,7 +74,7 @@ async def test_whoever_is_invited_sees_it_and_takes_it(town: Town) -> None:
     await bo.get(f"/api/workspaces/{slug}", status=403)
     path = f"/api/workspaces/invitations/{invitation['id']}"
     await eve.send("POST", f"{path}/accept", status=403)
-    await bo.send("POST", "/api/workspaces/invitations/999/accept", status=404)
+    await bo.send("POST", "/api/workspaces/invitations/999999/accept", status=404)
     taken = await bo.send("POST", f"{path}/accept")
     assert (taken["data"]["workspace"]["slug"], taken["data"]["role"]) == (slug, "dev")
     await bo.send("POST", f"{path}/accept", status=400)
@@ -115,7 +117,7 @@ async def test_members_are_managed_by_owners_and_admins_and_owners_by_owners(tow
     for body in ({}, {"role": "king"}, {"role": ["dev"]}, {"role": "dev", "projectPermissions": 7}):
         await ada.send("PATCH", f"{members}/{dev.id}", body, status=400)
     await ada.send("PATCH", f"{members}/x", {"role": "dev"}, status=400)
-    await ada.send("PATCH", f"{members}/999", {"role": "dev"}, status=404)
+    await ada.send("PATCH", f"{members}/999999", {"role": "dev"}, status=404)
     changed = await admin.send("PATCH", f"{members}/{dev.id}", {"role": "viewer"})
     assert changed["data"]["role"] == "viewer"
     told = (await dev.get(f"{members}/{dev.id}/permissions"))["data"]

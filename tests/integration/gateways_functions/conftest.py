@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.integration.api.harness import Running, Script, running
+from tests.integration.api.harness import Running, running
 from tests.integration.api_gateways.people import Town
 from tests.integration.gateways_functions.shop import Shop, link_to_aws, open_shop
 from tests.support.backends import DatabaseServer
@@ -43,9 +43,7 @@ async def api(database_server: DatabaseServer, package_aws: FakeAws) -> AsyncIte
 @pytest_asyncio.fixture(loop_scope="session")
 async def shop(api: Running) -> AsyncIterator[Shop]:
     """A shop of this test's own."""
-    first = Script()
-    api.script.run, api.script.error, api.script.lines = first.run, None, ()
-    api.script.calls.clear()
+    api.script.reset()
     async with Town(api) as town:
         yield await open_shop(api, town)
 
