@@ -1,26 +1,22 @@
 """
-How one service runs on its own, and how any start that fails says why in a line instead of a traceback.
+How one service runs on its own.
 
 ``python -m services.<name>`` is ``run_alone(name, build)``: settings, ports, probes, the service, and the order
 of leaving. A service with HTTP of its own (the api) serves the probes itself.
 """
 
 import os
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from services.ports import Ports, connect
-from shared.domain.errors import PlatformError
+from services.starting import with_settings
 from shared.process.health import ProbeServer
 from shared.process.logging import configure
-from shared.process.settings import Settings, SettingsError, load_settings
-from shared.process.supervise import CannotStartError, Service, Supervisor, serve
+from shared.process.settings import Settings
+from shared.process.supervise import Service, Supervisor, serve
 
 BuildService = Callable[[Settings, Ports, AsyncExitStack, Supervisor], Awaitable[Service]]
-
-_CANNOT_START = 1
-_BAD_SETTINGS = 2
 
 
 def run_alone(name: str, build: BuildService, *, probes: bool = True) -> int:
@@ -40,17 +36,3 @@ def run_alone(name: str, build: BuildService, *, probes: bool = True) -> int:
         return serve(start, drain_s=settings.stop.drain_s)
 
     return with_settings(os.environ, run)  # noqa: TID251 - called by main alone
-
-
-def with_settings(environ: Mapping[str, str], run: Callable[[Settings], int]) -> int:
-    """Load the settings and run; whatever keeps it from starting is said on standard error, in words."""
-    try:
-        return run(load_settings(environ))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return _BAD_SETTINGS
-    except PlatformError as error:
-        print(f"tidemill: cannot start: {error.message}", file=sys.stderr)
-    except (CannotStartError, OSError) as error:
-        print(f"tidemill: cannot start: {error}", file=sys.stderr)
-    return _CANNOT_START

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from services.__main__ import _parser
+from services.__main__ import parse
 from shared.database import access, accounts
 from shared.database.access import UserRow
 from shared.database.accounts import FirstAccount
@@ -58,6 +58,6 @@ class Operator:
 
     def _exit_code(self, words: tuple[str, ...], typed: str) -> int:
         self._monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n"))
-        arguments = _parser().parse_args(words)
+        arguments = parse(words)
         code: int = arguments.run(load_settings(self.settings), arguments)
         return code

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.__main__ import _parser
+from services.__main__ import parse
 from shared.crypto.passwords import verify_password
 from shared.database import access
 from shared.database.access import NewTokens
@@ -117,5 +117,5 @@ def test_what_cannot_be_done_is_said_in_words_and_changes_nothing(operator: Oper
 def test_the_data_directory_may_stand_before_and_behind_the_verb() -> None:
     for words in (["--data-dir", "/d", "list"], ["list", "--data-dir", "/d"]):
         for command in ("user", "role", "application"):
-            assert _parser().parse_args([command, *words]).data_dir == "/d"
-    assert _parser().parse_args(["user", "list"]).data_dir is None
+            assert parse([command, *words]).data_dir == "/d"
+    assert parse(["user", "list"]).data_dir is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.__main__ import _environ, _parser
+from services.__main__ import _environ, parse
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_a_flag_is_its_variable_and_goes_before_it(
 ) -> None:
     monkeypatch.setenv(variable, "from the environment")
 
-    with_flag = _environ(_parser().parse_args(["up", flag, value]))
-    without = _environ(_parser().parse_args(["up"]))
+    with_flag = _environ(parse(["up", flag, value]))
+    without = _environ(parse(["up"]))
 
     assert (with_flag[variable], without[variable]) == (value, "from the environment")
