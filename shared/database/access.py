@@ -188,9 +188,9 @@ async def insert_tokens(db: Queries, tokens: NewTokens) -> bool:
 
 
 async def has_password(db: Queries, user_id: str, password_hash: str) -> bool:
-    """Tell whether that is the user's password still; in a transaction it stays so until the end of it."""
+    """Tell whether a user may still log in by that password; in a transaction it stays so until the end of it."""
     held = await db.fetchval(
-        "SELECT true FROM users WHERE id = $1 AND password_hash = $2 FOR SHARE", user_id, password_hash
+        "SELECT true FROM users WHERE id = $1 AND password_hash = $2 AND activation FOR SHARE", user_id, password_hash
     )
     return held is not None
 

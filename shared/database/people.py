@@ -11,10 +11,11 @@ import asyncpg
 
 from shared.database.pool import Queries, Row
 from shared.database.text import storable
-from shared.domain.errors import NameTakenError
+from shared.domain.user_errors import EmailUsedError
 
 PERSON_COLUMNS = """
-    u.id, u.number, u.email, u.password_hash, u.first_name, u.last_name, u.activation, u.created_at, u.updated_at,
+    u.id, u.number, u.account_id, u.email, u.password_hash, u.first_name, u.last_name, u.activation, u.created_at,
+    u.updated_at,
     (SELECT a.number FROM accounts a WHERE a.id = u.default_account_id AND a.deleted_at IS NULL) AS default_workspace
 """
 """What ``person_of`` reads, of users as ``u``."""
@@ -22,10 +23,11 @@ PERSON_COLUMNS = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A user as a person; ``is_active`` is false for an account that was given up."""
+    """A user as a person, and the account they began in; ``is_active`` is false for one who gave themselves up."""
 
     id: str
     number: int
+    account_id: str
     email: str
     password_hash: str
     name: str
@@ -57,7 +59,7 @@ async def insert_person(db: Queries, new: NewPerson) -> None:
     Keep a user.
 
     Raises:
-        NameTakenError: another user has the email, in whatever case.
+        EmailUsedError: another user has the email, in whatever case.
     """
     first, _, last = new.name.partition(" ")
     try:
@@ -97,7 +99,7 @@ async def update_person(db: Queries, user_id: str, *, name: str | None, email: s
     Change what is given; the rest stays.
 
     Raises:
-        NameTakenError: another user has the email.
+        EmailUsedError: another user has the email.
     """
     first, _, last = (name or "").partition(" ")
     try:
@@ -119,16 +121,6 @@ async def update_person(db: Queries, user_id: str, *, name: str | None, email: s
         raise _taken() from error
 
 
-async def set_password(db: Queries, user_id: str, password_hash: str) -> None:
-    """Give a user another password."""
-    await db.execute("UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", user_id, password_hash)
-
-
-async def deactivate(db: Queries, user_id: str) -> None:
-    """Let nobody log in as this user any more."""
-    await db.execute("UPDATE users SET activation = false, updated_at = now() WHERE id = $1", user_id)
-
-
 async def set_default_workspace(db: Queries, user_id: str, account_id: str) -> None:
     """Name the workspace that a user's programs open first."""
     await db.execute("UPDATE users SET default_account_id = $2 WHERE id = $1", user_id, account_id)
@@ -139,6 +131,7 @@ def person_of(row: Row) -> Person:
     return Person(
         id=row["id"],
         number=row["number"],
+        account_id=row["account_id"],
         email=row["email"],
         password_hash=row["password_hash"],
         name=f"{row['first_name']} {row['last_name']}".strip(),
@@ -149,5 +142,5 @@ def person_of(row: Row) -> Person:
     )
 
 
-def _taken() -> NameTakenError:
-    return NameTakenError("another user has that email", field="email")
+def _taken() -> EmailUsedError:
+    return EmailUsedError("Another user has that email.", field="email")

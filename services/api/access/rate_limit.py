@@ -165,17 +165,17 @@ class RateLimits:
     """The quotas of the settings. Every answer is None when they are switched off."""
 
     def __init__(self, settings: RateLimitSettings, *, now: Clock = time.time) -> None:
-        self._enabled = settings.enabled
+        self.enabled = settings.enabled
         self._keys = Quota(settings.key, settings.key_burst, now=now)
         self._addresses = Quota(settings.address, settings.address_burst, now=now)
 
     def charge_key(self, key_id: str) -> Verdict | None:
         """Count a request with a valid API key."""
-        return self._keys.charge(key_id) if self._enabled else None
+        return self._keys.charge(key_id) if self.enabled else None
 
     def charge_address(self, address: str) -> Verdict | None:
         """Count a request without one, at the address it came from."""
-        return self._addresses.charge(address) if self._enabled else None
+        return self._addresses.charge(address) if self.enabled else None
 
 
 class FailedLogins:

@@ -101,7 +101,7 @@ async def check_password(platform: Platform, desk: TokenDesk, account_id: str, l
         UnavailableError: too many logins at once.
     """
     user = await access.find_user_by_email(platform.db, login.email)
-    if user is not None and user.account_id != account_id:
+    if user is not None and (user.account_id != account_id or not user.activation):
         user = None
     # By id: which spellings of an email are one is the database's to say, and each other one would be counted anew.
     who = user.id if user is not None else login.email

@@ -27,7 +27,7 @@ class MadePersonalKey:
 
 
 async def update_profile(platform: Platform, caller: Caller, *, name: str | None, email: str | None) -> Person:
-    """Change the caller's name or email, None stays; raise ``NameTakenError`` for another user's email."""
+    """Change the caller's name or email, None stays; raise ``EmailUsedError`` for another user's email."""
     await people.update_person(platform.db, caller.person.id, name=name, email=email)
     person = await people.find_person(platform.db, caller.person.id)
     if person is None:

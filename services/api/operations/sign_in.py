@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from services.api.access.people import Caller, Origin, require_session
-from services.api.access.rate_limit import FailedLogins
+from services.api.access.rate_limit import FailedLogins, Registrations
 from services.api.access.session_tokens import SessionClaims, SessionTokens
+from services.api.operations.roles import announce_users
 from services.api.platform import Platform
 from shared.crypto.passwords import PasswordDesk
 from shared.crypto.tokens import new_token, sha256_hex
-from shared.database import people, sessions, workspaces
+from shared.database import access, people, sessions, users, workspaces
 from shared.database.people import NewPerson, Person
 from shared.database.pool import Connection
-from shared.database.sessions import NewSession
+from shared.database.sessions import NewSession, Session
 from shared.database.workspaces import NewWorkspace
 from shared.domain.errors import (
     ForbiddenError,
@@ -33,14 +34,20 @@ from shared.domain.workspace import Membership, Role
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024
 SESSION_LIFETIME = timedelta(days=7)
+_WRONG = "Invalid email or password"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInDesk:
-    """What signing in needs besides the platform: a bounded place for password hashing, who failed, the tokens."""
+    """
+    What signing in needs besides the platform.
+
+    A bounded place for password hashing, who failed and who signed up lately, the tokens.
+    """
 
     passwords: PasswordDesk
     failures: FailedLogins
+    registrations: Registrations
     tokens: SessionTokens
 
 
@@ -70,12 +77,15 @@ async def sign_up(platform: Platform, desk: SignInDesk, wanted: SignUp, origin: 
     Raises:
         ForbiddenError: this platform does not let strangers sign up.
         InvalidRequestError: the password is too short or too long.
-        NameTakenError: another user has the email.
+        RateLimitedError: too many have signed up from this address.
+        EmailUsedError: another user has the email.
         UnavailableError: too many want to log in at once, or sessions cannot be signed.
     """
     if not platform.limits.open_sign_up:
         raise ForbiddenError("Nobody can sign up here: ask for an invitation")
     check_password(wanted.password)
+    if platform.rate_limits.enabled:
+        desk.registrations.charge(origin.address)
     await desk.tokens.prepare(platform.db, platform.envelope)
     password_hash = await desk.passwords.hash(wanted.password)
     first_name = wanted.name.split()[0]
@@ -98,7 +108,7 @@ async def sign_up(platform: Platform, desk: SignInDesk, wanted: SignUp, origin: 
         await workspaces.add_member(connection, made.id, new.id, Membership(role=Role.OWNER))
         return new.id
 
-    return await _open(platform, desk, await platform.db.in_transaction(work), origin)
+    return await _open(platform, desk, await platform.db.in_transaction(work), password_hash, origin)
 
 
 async def log_in(platform: Platform, desk: SignInDesk, email: str, password: str, origin: Origin) -> SignedIn:
@@ -111,17 +121,19 @@ async def log_in(platform: Platform, desk: SignInDesk, email: str, password: str
         ForbiddenError: the user's account was given up.
         UnavailableError: too many want to log in at once.
     """
-    desk.failures.check(origin.address, email)
     person = await people.find_person_by_email(platform.db, email)
+    # By id: which spellings of an email are one is the database's to say, and each other one would be counted anew.
+    who = email if person is None else person.id
+    desk.failures.check(origin.address, who)
     known_hash = None if person is None else person.password_hash
     fits = len(password) <= LONGEST_PASSWORD and await desk.passwords.verify(password, known_hash)
     if person is None or not fits:
-        desk.failures.failed(origin.address, email)
-        raise WrongPasswordError("Invalid email or password")
-    desk.failures.succeeded(origin.address, email)
+        desk.failures.failed(origin.address, who)
+        raise WrongPasswordError(_WRONG)
+    desk.failures.succeeded(origin.address, who)
     if not person.is_active:
         raise ForbiddenError("This account is inactive")
-    return await _open(platform, desk, person.id, origin)
+    return await _open(platform, desk, person.id, person.password_hash, origin)
 
 
 async def renew(platform: Platform, desk: SignInDesk, refresh_token: str) -> SignedIn:
@@ -152,7 +164,7 @@ async def log_out_everywhere(platform: Platform, caller: Caller) -> None:
 
 async def change_password(platform: Platform, desk: SignInDesk, caller: Caller, current: str, wanted: str) -> None:
     """
-    Give the caller another password and end their other sessions.
+    Give the caller another password; their other sessions end, and so do their tokens of other dialects.
 
     Raises:
         ForbiddenError: the caller is a program with a key.
@@ -162,8 +174,9 @@ async def change_password(platform: Platform, desk: SignInDesk, caller: Caller, 
     session_id = require_session(caller)
     check_password(wanted)
     await confirm_password(desk, caller, current)
-    await people.set_password(platform.db, caller.person.id, await desk.passwords.hash(wanted))
-    await sessions.end_sessions(platform.db, caller.person.id, but=session_id)
+    password_hash = await desk.passwords.hash(wanted)
+    await users.set_password(platform.db, caller.person.id, password_hash, but_session=session_id)
+    announce_users(platform, caller.person.account_id, (caller.person.id,))
 
 
 async def give_up_account(platform: Platform, desk: SignInDesk, caller: Caller, password: str) -> None:
@@ -176,8 +189,8 @@ async def give_up_account(platform: Platform, desk: SignInDesk, caller: Caller, 
     """
     require_session(caller)
     await confirm_password(desk, caller, password)
-    await people.deactivate(platform.db, caller.person.id)
-    await sessions.end_sessions(platform.db, caller.person.id)
+    await users.deactivate(platform.db, caller.person.id)
+    announce_users(platform, caller.person.account_id, (caller.person.id,))
 
 
 async def confirm_password(desk: SignInDesk, caller: Caller, password: str) -> None:
@@ -188,9 +201,9 @@ async def confirm_password(desk: SignInDesk, caller: Caller, password: str) -> N
         WrongPasswordError: it is not theirs.
         TooManyFailedLoginsError: wrong ones came too often.
     """
-    desk.failures.check(caller.address, caller.person.email)
+    desk.failures.check(caller.address, caller.person.id)
     if len(password) > LONGEST_PASSWORD or not await desk.passwords.verify(password, caller.person.password_hash):
-        desk.failures.failed(caller.address, caller.person.email)
+        desk.failures.failed(caller.address, caller.person.id)
         raise WrongPasswordError("The password is wrong")
 
 
@@ -204,7 +217,8 @@ def check_password(password: str) -> None:
         )
 
 
-async def _open(platform: Platform, desk: SignInDesk, user_id: str, origin: Origin) -> SignedIn:
+async def _open(platform: Platform, desk: SignInDesk, user_id: str, password_hash: str, origin: Origin) -> SignedIn:
+    """Open a session for whoever has shown that password, if it is still the user's."""
     refresh_token = new_token()
     expires_at = _in_a_week()
     new = NewSession(
@@ -214,7 +228,14 @@ async def _open(platform: Platform, desk: SignInDesk, user_id: str, origin: Orig
         address=origin.address,
         user_agent=origin.user_agent,
     )
-    session = await sessions.open_session(platform.db, new)
+
+    async def work(connection: Connection) -> Session:
+        # Whoever changes the password waits for this, and then ends the session with the others.
+        if not await access.has_password(connection, user_id, password_hash):
+            raise WrongPasswordError(_WRONG)
+        return await sessions.open_session(connection, new)
+
+    session = await platform.db.in_transaction(work)
     return await _signed_in(platform, desk, user_id, session.id, refresh_token, expires_at)
 
 

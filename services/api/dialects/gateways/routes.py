@@ -7,7 +7,7 @@ reading of the contract is a choice.
 
 from aiohttp import web
 
-from services.api.access.rate_limit import FailedLogins
+from services.api.access.rate_limit import FailedLogins, Registrations
 from services.api.access.session_tokens import SessionTokens
 from services.api.dialects.dialect import Json, Route
 from services.api.dialects.gateways import (
@@ -62,7 +62,12 @@ class GatewaysDialect:
     security_schemes: Json = table.SECURITY
 
     def __init__(self, platform: Platform) -> None:
-        desk = SignInDesk(passwords=PasswordDesk(), failures=FailedLogins(), tokens=SessionTokens())
+        desk = SignInDesk(
+            passwords=PasswordDesk(),
+            failures=FailedLogins(),
+            registrations=Registrations(),
+            tokens=SessionTokens(),
+        )
         self._door = Door(platform, desk, PackageFiles(platform))
 
     def routes(self) -> tuple[Route, ...]:
