@@ -113,6 +113,14 @@ async def update_environment(
 
     async def work(connection: Connection) -> ProjectEnvironment:
         await lock_slugs(connection)
+        # Read now: another may have given either of them another slug since the caller looked.
+        row = await connection.fetchrow(
+            """
+            SELECT p.slug AS project, e.slug FROM environments e JOIN projects p ON p.id = e.project_id WHERE e.id = $1
+            """,
+            environment.id,
+        )
+        assert row is not None  # neither is ever removed
         await connection.execute(
             "UPDATE environments SET name = $2, slug = $3, description = $4, updated_at = now() WHERE id = $1",
             environment.id,
@@ -120,8 +128,8 @@ async def update_environment(
             slug,
             storable_or_none(description),
         )
-        if slug != environment.slug:
-            old, new = f"{project.slug}/{environment.slug}", f"{project.slug}/{slug}"
+        if slug != row["slug"]:
+            old, new = f"{row['project']}/{row['slug']}", f"{row['project']}/{slug}"
             await members.rename_environment(connection, project.account_id, old, new)
         return await _read(connection, environment.id)
 

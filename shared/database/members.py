@@ -1,8 +1,8 @@
 """
 Members of workspaces and those who are invited to be.
 
-An invitation is to an email address, for whoever has it; it ends by being taken, declined, or after its time. Who
-may do what is not known here, but that a workspace keeps an owner is.
+An invitation is to an email address, for whoever has it; it ends by being taken, declined, or after its time, and when
+whoever made it could not make it any more. Who may do what is not known here, but that a workspace keeps an owner is.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from datetime import datetime
 
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.text import storable
-from shared.database.workspaces import membership_of
-from shared.domain.errors import InvalidRequestError, NameTakenError
+from shared.database.workspaces import lock_workspace, membership_of
+from shared.domain.errors import IllegalStateError, InvalidRequestError, NameTakenError
 from shared.domain.workspace import Membership, Role
 
 _MEMBER = """
@@ -113,11 +113,11 @@ async def update_member(db: Database, account_id: str, member: Member, membershi
 
     Raises:
         InvalidRequestError: it is the last owner, who would be none any more.
+        IllegalStateError: they have another role by now than ``member`` says.
     """
 
     async def work(connection: Connection) -> Member | None:
-        if membership.role is not Role.OWNER:
-            await _keep_an_owner(connection, account_id, member)
+        await _keep_an_owner(connection, account_id, member, membership.role)
         await set_membership(connection, account_id, member.user_id, membership)
         return await find_member(connection, account_id, member.user_number)
 
@@ -125,7 +125,7 @@ async def update_member(db: Database, account_id: str, member: Member, membershi
 
 
 async def set_membership(connection: Connection, account_id: str, user_id: str, membership: Membership) -> None:
-    """Make a member something else, whoever is left to own the workspace."""
+    """Make a member something else, whoever is left to own the workspace; what they may not give now is withdrawn."""
     await connection.execute(
         """
         UPDATE members SET role = $3, project_permissions = $4, updated_at = now()
@@ -136,18 +136,21 @@ async def set_membership(connection: Connection, account_id: str, user_id: str, 
         membership.role,
         None if membership.places is None else list(membership.places),
     )
+    await _withdraw(connection, account_id, user_id, membership)
 
 
 async def remove_member(db: Database, account_id: str, member: Member) -> None:
     """
-    Take a user out of a workspace.
+    Take a user out of a workspace, with what they have invited to.
 
     Raises:
         InvalidRequestError: it is the last owner.
+        IllegalStateError: they have another role by now than ``member`` says.
     """
 
     async def work(connection: Connection) -> None:
-        await _keep_an_owner(connection, account_id, member)
+        await _keep_an_owner(connection, account_id, member, None)
+        await _withdraw(connection, account_id, member.user_id, None)
         await connection.execute(
             "DELETE FROM members WHERE account_id = $1 AND user_id = $2", account_id, member.user_id
         )
@@ -234,6 +237,14 @@ async def find_invitation(db: Queries, invitation_id: int) -> Invitation | None:
     return None if row is None else _invitation_of(row)
 
 
+async def is_to(db: Queries, invitation_id: int, email: str) -> bool:
+    """Tell whether an invitation is to this address: which spellings are one is the database's to say."""
+    found: bool | None = await db.fetchval(
+        "SELECT lower(email) = lower($2) FROM invitations WHERE id = $1", invitation_id, storable(email)
+    )
+    return found is True
+
+
 async def pending_invitations(db: Queries, email: str) -> Sequence[Invitation]:
     """Return what somebody with this email may accept, newest first."""
     rows = await db.fetch(
@@ -261,16 +272,39 @@ async def settle_invitation(db: Queries, invitation_id: int, status: str) -> boo
     return settled is not None
 
 
-async def _keep_an_owner(connection: Connection, account_id: str, member: Member) -> None:
-    """Refuse what would leave the workspace without an owner; others who try the same wait for us."""
-    await connection.execute("SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE", account_id)
-    others = await connection.fetchval(
-        "SELECT count(*) FROM members WHERE account_id = $1 AND role = 'owner' AND user_id <> $2",
+async def _keep_an_owner(connection: Connection, account_id: str, member: Member, becomes: Role | None) -> None:
+    """
+    Refuse what would leave the workspace without an owner, and what was decided on a role that they have no more.
+
+    Others who try the same wait for us.
+    """
+    await lock_workspace(connection, account_id)
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT role FROM members WHERE account_id = $1 AND user_id = $2) AS role,
+               EXISTS (SELECT 1 FROM members WHERE account_id = $1 AND role = 'owner' AND user_id <> $2) AS is_owned
+        """,
         account_id,
         member.user_id,
     )
-    if others == 0 and member.membership.role is Role.OWNER:
+    assert row is not None  # a SELECT without FROM has one
+    if row["role"] is not None and row["role"] != member.membership.role:
+        raise IllegalStateError("the member has just been given another role", state=row["role"])
+    if becomes is not Role.OWNER and member.membership.role is Role.OWNER and not row["is_owned"]:
         raise InvalidRequestError("the last owner of a workspace stays its owner", field="role", issue="last owner")
+
+
+async def _withdraw(connection: Connection, account_id: str, user_id: str, membership: Membership | None) -> None:
+    """Cancel what a user has invited to and could not any more, being what they are now (None: no member)."""
+    await connection.execute(
+        """
+        UPDATE invitations SET status = 'cancelled', updated_at = now()
+        WHERE account_id = $1 AND invited_by = $2 AND status = 'pending' AND role = ANY($3::text[])
+        """,
+        account_id,
+        user_id,
+        [role.value for role in Role if membership is None or not membership.may_give(role)],
+    )
 
 
 def _member_of(row: Row) -> Member:

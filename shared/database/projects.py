@@ -171,6 +171,8 @@ async def update_project(db: Database, project: Project, *, name: str, slug: str
 
     async def work(connection: Connection) -> Project:
         await lock_slugs(connection)
+        # Read now: another may have given it another slug since the caller looked.
+        old = await connection.fetchval("SELECT slug FROM projects WHERE id = $1", project.id)
         await connection.execute(
             "UPDATE projects SET name = $2, slug = $3, description = $4, updated_at = now() WHERE id = $1",
             project.id,
@@ -178,8 +180,8 @@ async def update_project(db: Database, project: Project, *, name: str, slug: str
             slug,
             storable_or_none(description),
         )
-        if slug != project.slug:
-            await members.rename_project(connection, project.account_id, project.slug, slug)
+        if slug != old:
+            await members.rename_project(connection, project.account_id, old, slug)
         return await _read(connection, project.id)
 
     try:

@@ -75,6 +75,16 @@ class Membership:
         """Tell whether the role allows it."""
         return permission in PERMISSIONS[self.role]
 
+    def may_give(self, role: Role) -> bool:
+        """
+        Tell whether the member may invite to a role, and give it to or take it from others.
+
+        Who is an owner, only an owner says. Who is narrowed to some places manages nobody: they could widen themselves.
+        """
+        if self.role is Role.OWNER:
+            return True
+        return self.may(Permission.MANAGE_MEMBERS) and self.is_everywhere and role is not Role.OWNER
+
     def may_be_in(self, project: str, environment: str | None = None) -> bool:
         """Tell whether the member may be in an environment, or without one in any environment of the project."""
         if self.is_everywhere:

@@ -1,8 +1,8 @@
 """
 Members of a workspace: invited, given another role or other places, removed.
 
-Owners and admins do this; what an owner is, only an owner gives or takes. Whoever is invited is a member when they
-accept, with the role they were invited to.
+Owners and admins do this, of the whole workspace and not of some places in it; what an owner is, only an owner gives or
+takes. Whoever is invited is a member when they accept, with the role they were invited to.
 """
 
 import re
@@ -28,12 +28,13 @@ async def invite(platform: Platform, visit: InWorkspace, email: str, membership:
     Invite whoever has an email to a workspace the caller may manage the members of.
 
     Raises:
-        ForbiddenError: only an owner makes owners.
+        ForbiddenError: the caller is narrowed to some places, or makes an owner without being one.
         InvalidRequestError: a place that is none of the workspace's.
         NameTakenError: they are a member, or invited already.
         QuotaExceededError: the plan allows no more members, those invited counted.
     """
-    await _check(platform, visit, membership)
+    _require_may_give(visit, membership.role)
+    await _check_places(platform, visit, membership)
     if await members.is_member(platform.db, visit.workspace.id, email):
         raise NameTakenError(f"{email} is a member of this workspace already", field="email")
     limit = most(plan_of(visit.workspace.plan).members)
@@ -82,12 +83,14 @@ async def update_member(platform: Platform, visit: InWorkspace, member: Member, 
     Give a member another role or other places.
 
     Raises:
-        ForbiddenError: only an owner makes owners, or makes one something else.
+        ForbiddenError: the caller is narrowed to some places, or is none of the owners, who alone say who owners are.
         InvalidRequestError: a place that is none of the workspace's, or the last owner.
+        IllegalStateError: the member was given another role just now.
         NotFoundError: the member is gone.
     """
-    await _check(platform, visit, membership)
-    _spare_owners(visit, member)
+    _require_may_give(visit, member.membership.role)
+    _require_may_give(visit, membership.role)
+    await _check_places(platform, visit, membership)
     updated = await members.update_member(platform.db, visit.workspace.id, member, membership)
     if updated is None:
         raise NotFoundError("No such member of this workspace", what="Member")
@@ -96,7 +99,7 @@ async def update_member(platform: Platform, visit: InWorkspace, member: Member, 
 
 async def remove_member(platform: Platform, visit: InWorkspace, member: Member) -> None:
     """Take somebody out of a workspace; raises as ``update_member``."""
-    _spare_owners(visit, member)
+    _require_may_give(visit, member.membership.role)
     await members.remove_member(platform.db, visit.workspace.id, member)
 
 
@@ -136,7 +139,7 @@ async def _own_invitation(platform: Platform, caller: Caller, invitation_id: int
     invitation = await members.find_invitation(platform.db, invitation_id)
     if invitation is None:
         raise NotFoundError("No such invitation", what="Invitation")
-    if invitation.email.casefold() != caller.person.email.casefold():
+    if not await members.is_to(platform.db, invitation_id, caller.person.email):
         raise ForbiddenError("This invitation is to another email address")
     return invitation
 
@@ -148,15 +151,16 @@ async def _settle(connection: Connection, invitation: Invitation, status: str) -
         )
 
 
-def _spare_owners(visit: InWorkspace, member: Member) -> None:
-    if member.membership.role is Role.OWNER and visit.membership.role is not Role.OWNER:
-        raise ForbiddenError("Only an owner may do this to an owner", required=Permission.MANAGE_WORKSPACE)
+def _require_may_give(visit: InWorkspace, role: Role) -> None:
+    if visit.membership.may_give(role):
+        return
+    if role is Role.OWNER:
+        raise ForbiddenError("Only an owner says who is an owner", required=Permission.MANAGE_WORKSPACE)
+    raise ForbiddenError("Your membership does not extend to the whole workspace")
 
 
-async def _check(platform: Platform, visit: InWorkspace, membership: Membership) -> None:
-    """Refuse what the caller may not give, and places that are not there."""
-    if membership.role is Role.OWNER and visit.membership.role is not Role.OWNER:
-        raise ForbiddenError("Only an owner makes owners", required=Permission.MANAGE_WORKSPACE)
+async def _check_places(platform: Platform, visit: InWorkspace, membership: Membership) -> None:
+    """Refuse places that are not there."""
     if membership.is_everywhere:
         return
     assert membership.places is not None  # else everywhere
