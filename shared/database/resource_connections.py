@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from shared.database.pool import Queries, Row
-from shared.database.text import storable
+from shared.database.text import storable, storable_or_none
 from shared.domain.errors import NameTakenError
 
 _COLUMNS = """
@@ -114,9 +114,9 @@ async def list_connections(db: Queries, environment_id: str, wanted: ConnectionF
         ORDER BY c.number
         """,  # noqa: S608 - constants
         environment_id,
-        wanted.source_type,
+        storable_or_none(wanted.source_type),
         wanted.source_number,
-        wanted.target_type,
+        storable_or_none(wanted.target_type),
         wanted.target_number,
         wanted.status,
         None if end is None else end.type,

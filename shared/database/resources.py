@@ -136,9 +136,10 @@ async def places_of(db: Queries, user_id: str, project_number: int | None = None
     rows = await db.fetch(
         """
         SELECT e.id, e.slug, p.slug AS project_slug, m.role, m.project_permissions
-        FROM members m JOIN projects p ON p.account_id = m.account_id JOIN environments e ON e.project_id = p.id
+        FROM members m JOIN accounts a ON a.id = m.account_id JOIN projects p ON p.account_id = a.id
+        JOIN environments e ON e.project_id = p.id
         WHERE m.user_id = $1 AND ($2::bigint IS NULL OR p.number = $2)
-            AND p.deleted_at IS NULL AND e.deleted_at IS NULL
+            AND a.deleted_at IS NULL AND p.deleted_at IS NULL AND e.deleted_at IS NULL
         """,
         user_id,
         project_number,

@@ -22,6 +22,15 @@ class Addresses:
 
     def of(self, peer: str | None, forwarded: Iterable[str] = ()) -> str:
         """Return who is at the other end; ``forwarded`` are the values of ``X-Forwarded-For``, in order."""
+        address = self._find(peer, forwarded)
+        return _UNKNOWN if address is None else _shown(address)
+
+    def exact(self, peer: str | None, forwarded: Iterable[str] = ()) -> str:
+        """Return the address itself, to be told to others; see ``of``."""
+        address = self._find(peer, forwarded)
+        return _UNKNOWN if address is None else str(address)
+
+    def _find(self, peer: str | None, forwarded: Iterable[str]) -> IPv4Address | IPv6Address | None:
         address = _parsed(peer or "")
         if self._trusted:
             hops = [hop.strip() for value in forwarded for hop in value.split(",")]
@@ -30,7 +39,7 @@ class Addresses:
                 if named is None:
                     break
                 address = named
-        return _UNKNOWN if address is None else _shown(address)
+        return address
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

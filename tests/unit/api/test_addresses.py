@@ -39,5 +39,14 @@ def test_the_addresses_of_one_ipv6_host_are_one() -> None:
     assert addresses.of("::ffff:192.0.2.1") == "192.0.2.1"
 
 
+def test_an_address_that_is_told_to_others_is_the_address_itself() -> None:
+    addresses = Addresses(PROXIES)
+
+    assert addresses.exact("2001:db8::1") == "2001:db8::1"
+    assert addresses.exact("10.1.2.3", ["2001:db8::1"]) == "2001:db8::1"
+    assert addresses.exact("::ffff:192.0.2.1") == "192.0.2.1"
+    assert addresses.exact(None) == "unknown"
+
+
 def test_a_connection_with_no_address_has_a_name_too() -> None:
     assert Addresses().of(None) == Addresses().of("") == "unknown"
