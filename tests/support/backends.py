@@ -38,7 +38,7 @@ class Broker:
 
     def __init__(self, amqp_url: str, management_url: str) -> None:
         self.amqp_url = amqp_url
-        self._http = httpx.Client(base_url=management_url, timeout=_HTTP_S)
+        self._http = httpx.Client(base_url=management_url, timeout=_HTTP_S, verify=False)
 
     def close(self) -> None:
         self._http.close()
