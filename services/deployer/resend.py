@@ -8,7 +8,7 @@ have gone out, or the bus may have been in memory. The rows know. A deployment t
 import structlog
 
 from shared.bus.bus import Bus
-from shared.database import deployments
+from shared.database import stale_deployments
 from shared.database.pool import Database
 from shared.messages.messages import DeployFunction
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 async def resend_unfinished(db: Database, bus: Bus, *, older_than_s: float) -> int:
     """Send the deployments nobody has touched for so long, at most a batch; return how many."""
-    forgotten = await deployments.unfinished(db, older_than_s, _BATCH)
+    forgotten = await stale_deployments.unfinished(db, older_than_s, _BATCH)
     for deployment_id, function_id in forgotten:
         await bus.send(DeployFunction(deployment_id=deployment_id, function_id=function_id))
     if forgotten:

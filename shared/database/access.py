@@ -213,10 +213,25 @@ async def use_refresh_token(db: Queries, sha256: str, application_id: str | None
     return None if row is None else RefreshRow(**row)
 
 
-async def forget_expired_tokens(db: Queries) -> None:
-    """Forget tokens that expired a day ago or earlier: until then their owners are told what is wrong."""
-    await db.execute("DELETE FROM access_tokens WHERE expires_at < now() - interval '1 day'")
-    await db.execute("DELETE FROM refresh_tokens WHERE expires_at < now() - interval '1 day'")
+async def forget_expired_tokens(db: Queries, *, limit: int = 5_000) -> int:
+    """
+    Forget up to ``limit`` tokens of each sort that expired a day ago or earlier; return how many.
+
+    Until then their owners are told what is wrong.
+    """
+    gone = 0
+    for table in ("access_tokens", "refresh_tokens"):
+        rows = await db.fetch(
+            f"""
+            DELETE FROM {table} WHERE sha256 IN (
+                SELECT sha256 FROM {table} WHERE expires_at < now() - interval '1 day'
+                ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+            ) RETURNING 1
+            """,  # noqa: S608 - constants
+            limit,
+        )
+        gone += len(rows)
+    return gone
 
 
 async def find_user_by_email(db: Queries, email: str) -> UserRow | None:

@@ -93,9 +93,18 @@ async def use_up(db: Queries, authorization_id: str) -> bool:
     return used is not None
 
 
-async def forget_expired(db: Queries) -> None:
-    """Forget codes that expired a day ago or earlier."""
-    await db.execute("DELETE FROM oauth2_authorizations WHERE expires_at < now() - interval '1 day'")
+async def forget_expired(db: Queries, *, limit: int = 5_000) -> int:
+    """Forget up to ``limit`` codes that expired a day ago or earlier; return how many."""
+    gone = await db.fetch(
+        """
+        DELETE FROM oauth2_authorizations WHERE id IN (
+            SELECT id FROM oauth2_authorizations WHERE expires_at < now() - interval '1 day'
+            ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) RETURNING 1
+        """,
+        limit,
+    )
+    return len(gone)
 
 
 def _authorization(row: Row) -> Authorization:

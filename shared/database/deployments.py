@@ -290,32 +290,6 @@ async def ended(db: Queries, deployment_id: str) -> Deployment | None:
     return found if found is not None and found.state in terminal(DEPLOYMENT) else None
 
 
-async def unfinished(db: Queries, older_than_s: float, limit: int = 100) -> list[tuple[str, str]]:
-    """Return (deployment, function) ids of what nobody has touched for so long, the oldest first."""
-    rows = await db.fetch(
-        """
-        SELECT id, function_id FROM deployments
-        WHERE state IN ('pending', 'running') AND updated_at < now() - make_interval(secs => $1)
-        ORDER BY updated_at LIMIT $2
-        """,
-        older_than_s,
-        limit,
-    )
-    return [(row["id"], row["function_id"]) for row in rows]
-
-
-async def forget_ended(db: Queries, keep_days: int) -> None:
-    """Forget deployments that ended so many days ago or earlier; what they made stays."""
-    await db.execute(
-        """
-        DELETE FROM deployments
-        WHERE state = ANY($1::text[]) AND updated_at < now() - make_interval(days => $2)
-        """,
-        sorted(terminal(DEPLOYMENT)),
-        keep_days,
-    )
-
-
 async def _take_name(connection: Connection, new: NewDeployment) -> None:
     settings = new.settings
     inserted = await connection.fetchval(

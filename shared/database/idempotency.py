@@ -71,6 +71,15 @@ def stored_key(key: str | None) -> str | None:
     return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-async def forget(db: Queries) -> None:
-    """Forget the keys that count no more."""
-    await db.execute("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")
+async def forget(db: Queries, *, limit: int = 5_000) -> int:
+    """Forget up to ``limit`` keys that count no more; return how many."""
+    gone = await db.fetch(
+        """
+        DELETE FROM idempotency_keys WHERE (environment_id, key) IN (
+            SELECT environment_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) RETURNING 1
+        """,
+        limit,
+    )
+    return len(gone)

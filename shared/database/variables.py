@@ -78,17 +78,26 @@ async def seal_plain(db: Database) -> int:
     return done
 
 
-async def forget_unused(db: Queries, keep_days: int) -> None:
-    """Forget sets of so many days ago or earlier that no version has: of deployments that were refused."""
-    await db.execute(
+async def forget_unused(db: Queries, keep_days: int, *, limit: int = 5_000) -> int:
+    """
+    Forget up to ``limit`` sets of so many days ago or earlier that no version has; return how many.
+
+    They are of deployments that were refused, and of versions that are gone.
+    """
+    gone = await db.fetch(
         """
-        DELETE FROM variable_sets s
-        WHERE created_at < now() - make_interval(days => $1)
-            AND NOT EXISTS (SELECT 1 FROM function_versions v WHERE v.variables_id = s.id)
-            AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.spec ->> 'variables_id' = s.id)
+        DELETE FROM variable_sets WHERE id IN (
+            SELECT id FROM variable_sets s
+            WHERE created_at < now() - make_interval(days => $1)
+                AND NOT EXISTS (SELECT 1 FROM function_versions v WHERE v.variables_id = s.id)
+                AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.spec ->> 'variables_id' = s.id)
+            LIMIT $2
+        ) RETURNING 1
         """,
         keep_days,
+        limit,
     )
+    return len(gone)
 
 
 async def _keep(db: Queries, variables: Variables, environment: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.database import deployments, functions
+from shared.database import deployments, functions, stale_deployments
 from shared.database.deployments import Deployment, NewDeployment
 from shared.database.function_locks import function_lock
 from shared.database.functions import FunctionSettings
@@ -149,15 +149,15 @@ async def test_a_refused_create_leaves_nothing_and_frees_the_name(db: Database, 
 
 async def test_a_deployment_that_was_left_by_a_dead_deployer_is_taken_up_again(db: Database, world: World) -> None:
     deployment = await claimed(db, world.new_deployment("greeter"))
-    assert await deployments.unfinished(db, 10.0) == []
+    assert await stale_deployments.unfinished(db, 10.0) == []
     await db.execute("UPDATE deployments SET updated_at = now() - interval '11 s'")
-    assert await deployments.unfinished(db, 10.0) == [(deployment.id, deployment.function_id)]
+    assert await stale_deployments.unfinished(db, 10.0) == [(deployment.id, deployment.function_id)]
 
     again = await deployments.claim_deployment(db, deployment.id)
 
     assert again is not None
     assert again.attempts == 2
-    assert await deployments.unfinished(db, 10.0) == []
+    assert await stale_deployments.unfinished(db, 10.0) == []
     await deployments.succeed(db, again, "1" * 64, None)
 
 
@@ -252,7 +252,7 @@ async def test_ended_deployments_are_forgotten_after_their_time_and_others_are_n
     await db.execute("UPDATE deployments SET updated_at = now() - interval '8 days'")
     recent = await world.function("two")
 
-    await deployments.forget_ended(db, 7)
+    await stale_deployments.forget_ended(db, 7)
 
     rows = await db.fetch("SELECT function_id FROM deployments")
     assert {row["function_id"] for row in rows} == {unfinished.function_id, recent.id}

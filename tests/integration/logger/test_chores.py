@@ -1,11 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 import structlog
 
 from services.logger import retention, task_counts
 from services.logger.ledger import Ledger, LedgerDriftError
-from shared.database import executions, partitions, tasks
+from shared.database import executions, idempotency, partitions, tasks
 from shared.database.pool import Database
 from shared.process import metrics
 from tests.integration.database.world import World, failure, success
@@ -40,6 +41,26 @@ async def test_what_is_past_its_time_is_dropped(db: Database, world: World) -> N
     assert await db.fetchval("SELECT count(*) FROM deployments") == 0
     assert await executions.find_execution(db, keyed.id) is not None
     assert [row["id"] for row in await db.fetch("SELECT id FROM tasks")] == [waiting.id]
+
+
+async def test_what_cannot_be_dropped_keeps_nothing_else_from_it(db: Database, world: World) -> None:
+    [canceled] = await tasks.accept(db, [world.task()])
+    await tasks.cancel(db, world.environment_id, canceled.id)
+    await db.execute("UPDATE tasks SET finished_at = finished_at - $1::interval", timedelta(days=8))
+    await db.execute("ALTER TABLE idempotency_keys RENAME TO elsewhere")
+
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await retention.drop_expired(db, 7)
+
+    assert await db.fetchval("SELECT count(*) FROM tasks") == 0
+
+
+async def test_what_is_past_its_time_goes_in_batches(db: Database, world: World) -> None:
+    function = await world.function()
+    await executions.accept(db, [world.execution(function, idempotency_key=f"k{number}") for number in range(5)])
+    await db.execute("UPDATE idempotency_keys SET created_at = created_at - interval '25 hours'")
+
+    assert [await idempotency.forget(db, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def exported() -> dict[str, float]:
