@@ -26,6 +26,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 Row: TypeAlias = asyncpg.Record
 
 _STATEMENT_S = 30.0
+_STATEMENT_OF_NOBODY_S = 40.0
+"""The server's own limit, for a process that cannot say any more that it has waited long enough."""
+_IDLE_TRANSACTION_S = 15.0
+"""A transaction its process does not go on with for so long is undone: its locks may be what all others wait for."""
 _ACQUIRE_S = 5.0
 _FIRST_CONNECT_S = 15.0
 _CLOSE_S = 5.0
@@ -36,6 +40,7 @@ _LONGEST_PAUSE_S = 0.5
 _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # we were stopped in the middle of it
     asyncpg.OperatorInterventionError,  # shutting down, starting, or the operator's own time limit
     asyncpg.InsufficientResourcesError,  # connections, memory, disk
     asyncpg.ReadOnlySQLTransactionError,  # a standby that was promoted elsewhere
@@ -75,7 +80,13 @@ class Database:
                 command_timeout=_STATEMENT_S,
                 timeout=_ACQUIRE_S,
                 # Plans over partitions look costly enough for the compiler, which then costs more than the query.
-                server_settings={"application_name": "tidemill", "jit": "off", "timezone": "UTC"},
+                server_settings={
+                    "application_name": "tidemill",
+                    "jit": "off",
+                    "timezone": "UTC",
+                    "statement_timeout": f"{round(_STATEMENT_OF_NOBODY_S * 1000)}",
+                    "idle_in_transaction_session_timeout": f"{round(_IDLE_TRANSACTION_S * 1000)}",
+                },
             )
 
         return cls(dsn, await _patiently(opened, deadline_s))

@@ -40,6 +40,39 @@ async def test_a_connection_that_breaks_in_a_transaction_is_unavailable(db: Data
     await db.ping()
 
 
+async def test_a_transaction_nobody_goes_on_with_lets_go_of_its_locks(
+    database_url: str, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.database.pool._IDLE_TRANSACTION_S", 0.3)
+    frozen = await Database.connect(database_url)
+
+    async def holds_a_lock() -> None:
+        async with frozen.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(7)")
+            await eventually(lambda: db.fetchval("SELECT pg_try_advisory_lock(7)"))
+            await connection.execute("SELECT 1")
+
+    with pytest.raises(UnavailableError):
+        await holds_a_lock()
+
+    await frozen.ping()
+    await frozen.close()
+
+
+async def test_a_statement_nobody_waits_for_any_more_ends(
+    database_url: str, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.database.pool._STATEMENT_OF_NOBODY_S", 0.3)
+    frozen = await Database.connect(database_url)
+
+    with pytest.raises(UnavailableError):
+        await frozen.execute("SELECT pg_sleep(20)")
+
+    still_there = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(20)' AND state = 'active'"
+    assert await db.fetchval(still_there) == 0
+    await frozen.close()
+
+
 async def test_when_every_connection_is_taken_the_wait_ends(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.database.pool._ACQUIRE_S", 0.1)
     db = await Database.connect(database_url, max_size=1)
