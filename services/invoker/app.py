@@ -51,8 +51,10 @@ class InvokerService:
     async def drain(self) -> None:
         """Take nothing new; finish what is held."""
         self.ports.health.drain()
-        await self.due.stop()
-        await self.ports.bus.stop_consuming()
+        self.tasks.stop()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.due.stop())
+            both.create_task(self.ports.bus.stop_consuming())
         await self.tasks.drained()
 
 

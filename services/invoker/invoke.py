@@ -100,14 +100,17 @@ class Invoker:
         *,
         deadline_s: float,
         wait_s: float | None = None,
+        on_start: Callable[[], None] | None = None,
     ) -> Report:
         """
         Run a function once on an event; raise ``PlatformError`` when it could not be started.
 
         ``deadline_s`` bounds waiting for a worker and running together; with ``wait_s`` the waiting has a bound
-        of its own.
+        of its own. Until ``on_start`` is called nothing has seen the event.
         """
         if function.provider != LOCAL and self._clouds is not None:
+            if on_start is not None:
+                on_start()
             report = await self._clouds.run(function, event, deadline_s=deadline_s, wait_s=wait_s)
             return _bounded(report, NEO_RESULT_BYTES) if kind == ExecutionKind.NEO else report
         began = time.monotonic()
@@ -124,6 +127,7 @@ class Invoker:
                 context=_neo_context(record_id) if is_neo else {},
                 services=self._services if is_neo else None,
                 secrets=secrets.values,
+                on_start=on_start,
             ),
         )
         if secrets.granted or secrets.denied:

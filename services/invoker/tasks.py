@@ -3,7 +3,7 @@ Tasks: taken in turn, run once, settled once, tried again where their function w
 
 The row is the queue and the truth. A claim gives this invoker a lease that outlives any time limit; only its
 holder may settle it. What was cut off is never started again: the keeper settles it. What cannot be run here and
-now (no worker, a backend away) goes back to the queue before the event has reached any worker.
+now (no worker, a backend away, this invoker is leaving) goes back to the queue before the event has reached any worker.
 
 The function is the one that bears the task's name when it begins; without one, or disabled, the task fails and is
 not tried again: only what the function did can be worth another try (docs/adr/0016).
@@ -62,12 +62,24 @@ class TaskLimits:
     held: int
 
 
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """A task in hand; ``waits`` while its run can be called off, since nothing has seen its event."""
+
+    task: Task
+    work: asyncio.Task[None] | None = None
+    waits: bool = False
+
+    def started(self) -> None:
+        self.waits = False
+
+
 class TaskRunner:
     """
     Runs queued tasks for one invoker, known to the keeper as ``holder``.
 
     ``on_end`` is called whenever a place becomes free. ``give_back_lost`` and ``take`` are called by one loop, never
-    two at a time.
+    two at a time; after ``stop`` nothing more is begun.
     """
 
     def __init__(
@@ -86,8 +98,9 @@ class TaskRunner:
         self._limits = limits
         self._holder = holder
         self._on_end = on_end
-        # Runs, not tasks: one that goes back to the queue may be claimed again before its first claim is done with.
-        self._held: set[str] = set()
+        # By run, not by task: one that goes back to the queue may be claimed again before its first claim is done with.
+        self._held: dict[str, _Held] = {}
+        self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._claim_lost = False
@@ -114,37 +127,61 @@ class TaskRunner:
         self._claim_lost = False
         give_up_at = time.monotonic() + LEASE_S
         for task in claimed:
-            self._held.add(_run_id(task))
+            held = self._held[_run_id(task)] = _Held(task=task)
             self._idle.clear()
-            self._runs.spawn(f"task-{task.id}", self._run_held(task, give_up_at), critical=False)
+            held.work = self._runs.spawn(f"task-{task.id}", self._run_held(held, give_up_at), critical=False)
         return len(claimed)
 
+    def stop(self) -> None:
+        """Begin nothing more: what waits for a worker goes back to the queue, and so does what is being claimed."""
+        self._stopping = True
+        for held in self._held.values():
+            if held.waits and held.work is not None:
+                held.work.cancel()
+
     async def drained(self) -> None:
-        """Wait until nothing is running; the caller bounds it."""
+        """Wait until nothing is running, and nothing is claimed and not run; the caller bounds it."""
+        await _written(self.give_back_lost, time.monotonic() + LEASE_S)
         await self._idle.wait()
 
     async def close(self) -> None:
         """Leave what still runs to the keeper of another invoker."""
+        self._stopping = True
         await self._runs.close()
         await self._settlements.close()
 
-    async def _run_held(self, task: Task, give_up_at: float) -> None:
+    async def _run_held(self, held: _Held, give_up_at: float) -> None:
+        task = held.task
         try:
-            settlement = await self._run(task)
-            if settlement is None:
+            settlement = None
+            if not self._stopping:
+                held.waits = True
+                settlement = await self._run(held)
+            if settlement is not None:
+                held.waits = False
+                self._tell(await _written(lambda: self._settlements.submit(settlement), give_up_at), task)
+                return
+            if not self._stopping:
                 logger.info("task_put_off", task_id=task.id, function_name=task.function_name)
                 await asyncio.sleep(PUT_OFF_S)
-                await _written(lambda: task_queue.release(self._db, self._holder, [_run_id(task)]), give_up_at)
-            else:
-                self._tell(await _written(lambda: self._settlements.submit(settlement), give_up_at), task)
+            held.waits = False
+            await self._release(task, give_up_at)
+        except asyncio.CancelledError:
+            if held.waits:
+                await self._release(task, give_up_at)
+            raise
         finally:
-            self._held.discard(_run_id(task))
+            del self._held[_run_id(task)]
             if not self._held:
                 self._idle.set()
             self._on_end()
 
-    async def _run(self, task: Task) -> TaskSettlement | None:
+    async def _release(self, task: Task, give_up_at: float) -> None:
+        await _written(lambda: task_queue.release(self._db, self._holder, [_run_id(task)]), give_up_at)
+
+    async def _run(self, held: _Held) -> TaskSettlement | None:
         """Run; None when nothing was started and another time may be better."""
+        task = held.task
         try:
             function = await self._runnable(task)
             report = await self._invoker.run(
@@ -154,8 +191,10 @@ class TaskRunner:
                 task_event(task),
                 deadline_s=function.version.spec.timeout_s,
                 wait_s=WAIT_FOR_WORKER_S,
+                on_start=held.started,
             )
         except (ThrottledError, UnavailableError):
+            held.waits = True
             return None
         except PlatformError as error:
             return TaskSettlement(id=task.id, holder=self._holder, failure=refusal(error))

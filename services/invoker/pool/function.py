@@ -1,6 +1,6 @@
 """What the engine is told of a function and of one call, and what it tells the worker of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -67,7 +67,8 @@ class Invocation:
     ``deadline_s`` is how long the caller will wait from now on, at most; with ``wait_s`` it counts from the start of
     the run, and a worker is waited for so long at most. ``context`` holds small extra fields
     (Neo: ``execution_id``, ``started_at``; Lambda: ``invoked_function_arn``), ``secrets`` what a Neo function
-    was granted. Without ``services`` the run may not call its host.
+    was granted. Without ``services`` the run may not call its host. ``on_start`` is called just before a worker gets
+    the event.
     """
 
     request_id: str
@@ -77,6 +78,7 @@ class Invocation:
     context: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     services: HostServices | None = None
+    on_start: Callable[[], None] | None = None
 
     def extra(self) -> dict[str, Mapping[str, str]]:
         """Return what goes into the frame's header beside the usual; nearly always nothing."""

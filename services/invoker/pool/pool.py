@@ -194,6 +194,8 @@ class WorkerPool:
             raise ThrottledError("no worker became free before the deadline")
         limit_s = min(code.timeout_s, invocation.deadline_s - waited)
         self._watchdog.watch(worker)
+        if invocation.on_start is not None:
+            invocation.on_start()
         outcome, handler_ms = await worker.run(
             invocation.request_id, invocation.event, limit_s, invocation.extra(), invocation.services
         )

@@ -1,5 +1,6 @@
 """An invoker with everything real but the engine: its pool does what the test scripts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,13 +43,18 @@ async def echo(_code: FunctionCode, invocation: Invocation) -> Report:
 
 @dataclass
 class ScriptedPool:
-    """A pool that runs what the test says and remembers what it was asked."""
+    """A pool that runs what the test says, unless all workers are ``busy``, and remembers what it was asked."""
 
     run: Run = echo
     invocations: list[Invocation] = field(default_factory=list)
+    busy: bool = False
 
     async def invoke(self, code: FunctionCode, invocation: Invocation) -> Report:
         self.invocations.append(invocation)
+        if self.busy:
+            await asyncio.Event().wait()
+        if invocation.on_start is not None:
+            invocation.on_start()
         return await self.run(code, invocation)
 
 

@@ -2,18 +2,26 @@
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import orjson
 
-from services.invoker.pool.pool import FunctionCode, Invocation
+from services.invoker.app import InvokerService
+from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
+from services.ports import Ports
+from shared.bus.memory import MemoryBus
 from shared.database import schedules, tasks
 from shared.database.schedules import NewSchedule
+from shared.domain.errors import ThrottledError
 from shared.domain.ids import new_record_id
 from shared.domain.outcome import Report
 from shared.domain.task import TaskStatus
+from shared.packages.postgres import PostgresPackageStore
+from shared.process.health import Health
 from shared.process.supervise import Supervisor
 from tests.integration.invoker.conftest import Mill, echo
 from tests.integration.invoker.desk import LAMBDA, accepted, all_rows, desk_of, hold_forever, running
+from tests.support.envelopes import an_envelope
 from tests.support.eventually import eventually
 
 
@@ -110,9 +118,85 @@ async def test_a_stopped_loop_begins_nothing_more_and_what_runs_ends(mill: Mill)
         supervisor.spawn("due", desk.due.run(desk.runner))
         await eventually(lambda: len(mill.pool.invocations) == 1)
         second = await accepted(mill)
+        desk.runner.stop()
         await desk.due.stop()
         go.set()
         await desk.runner.drained()
 
     assert (await mill.world.task_row(first.id)).status is TaskStatus.COMPLETE
     assert (await mill.world.task_row(second.id)).status is TaskStatus.NEW
+
+
+async def test_a_task_that_waits_for_a_worker_goes_back_at_once_when_its_invoker_leaves(mill: Mill) -> None:
+    mill.pool.busy = True
+    await mill.world.function(spec=LAMBDA)
+    task = await accepted(mill)
+
+    async with desk_of(mill) as desk:
+        await desk.due.look(desk.runner)
+        await eventually(lambda: mill.pool.invocations)
+        desk.runner.stop()
+        async with asyncio.timeout(5):
+            await desk.runner.drained()
+
+    assert (await mill.world.task_row(task.id)).status is TaskStatus.NEW
+
+
+async def test_a_task_that_is_put_off_goes_back_at_once_when_its_invoker_leaves(mill: Mill) -> None:
+    async def refuse(_code: FunctionCode, _invocation: Invocation) -> Report:
+        raise ThrottledError("no worker")
+
+    mill.pool.run = refuse
+    await mill.world.function(spec=LAMBDA)
+    task = await accepted(mill)
+
+    async with desk_of(mill) as desk:
+        await desk.due.look(desk.runner)
+        await eventually(lambda: mill.pool.invocations)
+        await desk.runner.close()
+
+        assert (await mill.world.task_row(task.id)).status is TaskStatus.NEW
+
+
+async def test_a_task_that_is_claimed_while_its_invoker_leaves_goes_back_unbegun(mill: Mill) -> None:
+    await mill.world.function(spec=LAMBDA)
+    task = await accepted(mill)
+
+    async with desk_of(mill) as desk:
+        desk.runner.stop()
+        assert await desk.runner.take() == 1
+        await desk.runner.drained()
+
+    assert (await mill.world.task_row(task.id)).status is TaskStatus.NEW
+    assert mill.pool.invocations == []
+
+
+async def test_an_invoker_that_leaves_takes_no_more_calls_while_a_claim_is_still_being_made(mill: Mill) -> None:
+    class Bus(MemoryBus):
+        stopped = False
+
+        async def stop_consuming(self) -> None:
+            self.stopped = True
+
+    bus = Bus()
+    await mill.world.function(spec=LAMBDA)
+    task = await accepted(mill)
+    async with desk_of(mill) as desk, Supervisor() as supervisor:
+        ports = Ports(
+            replica_id="leaving",
+            db=mill.db,
+            bus=bus,
+            packages=PostgresPackageStore(mill.db),
+            envelope=an_envelope(),
+            health=Health("invoker"),
+        )
+        invoker = InvokerService(ports=ports, pool=cast("WorkerPool", mill.pool), due=desk.due, tasks=desk.runner)
+        async with mill.db.transaction() as elsewhere:
+            await elsewhere.execute("LOCK TABLE tasks")
+            supervisor.spawn("due", desk.due.run(desk.runner))
+            leaving = supervisor.spawn("leave", invoker.drain())
+            await eventually(lambda: bus.stopped)
+            assert not leaving.done()
+        await eventually(leaving.done)
+
+    assert (await mill.world.task_row(task.id)).status is TaskStatus.NEW
