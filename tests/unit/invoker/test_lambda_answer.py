@@ -111,9 +111,60 @@ def test_lines_are_the_authors_with_level_and_time_and_lambdas_own_are_left_out(
         ("warn", "from python"),
         ("info", "bare"),
     ]
-    assert told.logs[0].timestamp_ms == told.logs[1].timestamp_ms == 1_714_557_600_131
-    assert told.logs[2].timestamp_ms == NOW
+    # The bare one was written when the one before it was.
+    assert [each.timestamp_ms for each in told.logs] == [1_714_557_600_131] * 3
     assert told.dropped_log_lines == 0
+
+
+def test_a_line_that_does_not_say_when_was_written_when_the_run_began() -> None:
+    told = report(tail=f"bare\n{ACCOUNT}\tInit Duration: 80.25 ms\t\n")
+
+    assert [each.timestamp_ms for each in told.logs] == [NOW - 83]
+
+
+def test_an_error_that_nobody_caught_is_one_and_what_lambda_says_of_the_end_is_left_out() -> None:
+    tail = "\n".join(
+        [
+            "[ERROR] KeyError: 'a'",
+            "Traceback (most recent call last):",
+            f"2024-05-01T10:00:00.131Z {ID.replace('xmpl', '0000')} Task timed out after 3.00 seconds",
+            f"RequestId: {ID.replace('xmpl', '0000')} Error: Runtime exited with error: exit status 1",
+        ]
+    )
+
+    assert [(each.level, each.text) for each in report(tail=tail).logs] == [
+        ("error", "[ERROR] KeyError: 'a'"),
+        ("info", "Traceback (most recent call last):"),
+    ]
+
+
+def test_a_log_in_json_is_read_as_well() -> None:
+    metrics = {"durationMs": 3.5, "initDurationMs": 80.0, "memorySizeMB": 128, "maxMemoryUsedMB": 128}
+    said = [
+        {"time": "2024-05-01T10:00:00.100Z", "type": "platform.start", "record": {"requestId": ID}},
+        {"timestamp": "2024-05-01T10:00:00.131Z", "level": "WARN", "requestId": ID, "message": "from node"},
+        {"timestamp": "2024-05-01T10:00:01Z", "level": "ERROR", "requestId": ID, "message": {"n": 1}},
+        {"mine": 1},
+        {"time": "2024-05-01T10:00:02.000Z", "type": "platform.report", "record": {"metrics": metrics}},
+    ]
+    tail = "\n".join(json.dumps(each) for each in said)
+
+    told = report(tail=tail)
+
+    assert told.timings == Timings(handler_ms=3.5, init_ms=80.0, cold_start=True)
+    assert [(each.level, each.text, each.timestamp_ms) for each in told.logs] == [
+        ("warn", "from node", 1_714_557_600_131),
+        ("error", '{"n":1}', 1_714_557_601_000),
+        ("info", '{"mine": 1}', 1_714_557_601_000),
+    ]
+    killed = f"RequestId: {ID} Error: Runtime exited with error: signal: killed"
+    assert failure("Runtime.ExitError", killed, tail) == OutOfMemory(limit_mb=128)
+
+
+def test_a_start_from_a_snapshot_is_cold_too() -> None:
+    restored = f"{ACCOUNT}\tRestore Duration: 340.00 ms\tBilled Restore Duration: 5 ms\t"
+
+    assert report(tail=restored).timings == Timings(handler_ms=3.12, init_ms=340.0, cold_start=True)
 
 
 def test_a_tail_that_was_cut_has_lost_a_line_at_least() -> None:
