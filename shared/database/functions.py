@@ -33,9 +33,9 @@ from shared.domain.states import FUNCTION, sources
 
 _COLUMNS = """
     f.id, f.account_id, f.environment_id, f.name, f.description, f.status, f.enabled, f.provider, f.tags,
-    f.permission_mode, f.default_priority, f.retry_enabled, f.retry_errors, f.revision, f.created_at, f.updated_at,
-    v.id AS version_id, v.number, v.runtime, v.convention, v.handler, v.timeout_s, v.memory_mb, v.tmp_mb,
-    v.environment, v.variables_id, v.secrets, v.architecture, v.package_sha256, v.code_hash,
+    f.permission_mode, f.default_priority, f.retry_enabled, f.retry_errors, f.locked_variables, f.revision,
+    f.created_at, f.updated_at, v.id AS version_id, v.number, v.runtime, v.convention, v.handler, v.timeout_s,
+    v.memory_mb, v.tmp_mb, v.environment, v.variables_id, v.secrets, v.architecture, v.package_sha256, v.code_hash,
     v.created_at AS version_created_at,
     EXISTS (SELECT 1 FROM placements l WHERE l.function_id = f.id) AS is_placed
 """
@@ -328,6 +328,7 @@ def function_of(row: Row) -> Function:
             created_at=row["version_created_at"],
         ),
         is_placed=row["is_placed"],
+        locked_variables=tuple(row["locked_variables"]),
     )
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+LOCKED_VALUE = "********"
+"""What is shown instead of the value of a locked variable; sent back, it leaves that value as it is."""
+
 
 class Convention(StrEnum):
     """How the runtime calls the user's code."""
@@ -101,6 +104,14 @@ class Function:
     version: FunctionVersion
     is_placed: bool = False
     """Whether it was made with a place at a provider; on our own machines anybody may then call it by its URL."""
+    locked_variables: tuple[str, ...] = ()
+    """Environment variables whose values nobody is shown."""
+
+    @property
+    def shown_variables(self) -> dict[str, str]:
+        """The environment variables as they may be shown: ``LOCKED_VALUE`` for the value of each that is locked."""
+        variables = self.version.spec.environment
+        return {name: LOCKED_VALUE if name in self.locked_variables else value for name, value in variables.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

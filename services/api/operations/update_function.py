@@ -25,7 +25,7 @@ from shared.domain.errors import (
     NameTakenError,
     UnavailableError,
 )
-from shared.domain.function import Convention, Function, PermissionMode, RetryPolicy, VersionSpec
+from shared.domain.function import LOCKED_VALUE, Convention, Function, PermissionMode, RetryPolicy, VersionSpec
 from shared.domain.identity import Action, Identity
 from shared.domain.placement import LOCAL
 from shared.domain.runtime import require_runtime
@@ -41,7 +41,8 @@ class FunctionPatch:
     """
     A change; None leaves a thing as it is. What is given replaces the old value whole.
 
-    Of ``environment`` the variables named in ``kept_variables`` keep the value they have.
+    Of ``environment`` the variables named in ``kept_variables`` keep the value they have, and so do locked ones that
+    come back as they are shown.
     """
 
     name: str | None = None
@@ -78,7 +79,7 @@ async def update_function(platform: Platform, identity: Identity, function: Func
     """
     authorize(identity, Action.UPDATE_FUNCTION, function)
     _require_fit(function, patch)
-    settings, spec = _settings(patch), _spec(function.version.spec, patch)
+    settings, spec = _settings(patch), _spec(function, patch)
     if patch.timeout_s is not None:
         require_time_limit(platform, spec)
     told = patch.description not in (None, function.description) and function.provider != LOCAL
@@ -128,7 +129,7 @@ async def _open(platform: Platform, function_id: str, patch: FunctionPatch, sett
             raise FunctionNotFoundError("no such function")
         deployment = NewDeployment(
             function_id=function_id,
-            spec=_spec(current.version.spec, patch),
+            spec=_spec(current, patch),
             upload_kind=patch.upload.kind if patch.upload is not None else None,
             upload_sha256=sha256,
             source=source_of(patch.upload) if patch.upload is not None else None,
@@ -163,27 +164,30 @@ def _require_fit(function: Function, patch: FunctionPatch) -> None:
         )
 
 
-def _spec(old: VersionSpec, patch: FunctionPatch) -> VersionSpec:
+def _spec(function: Function, patch: FunctionPatch) -> VersionSpec:
     given = {
         "runtime": patch.runtime,
         "handler": patch.handler,
         "timeout_s": patch.timeout_s,
         "memory_mb": patch.memory_mb,
         "tmp_mb": patch.tmp_mb,
-        "environment": _environment(old, patch),
+        "environment": _environment(function, patch),
         "secrets": patch.secrets,
         "architecture": patch.architecture,
     }
     changed: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    return replace(old, **changed)  # type: ignore[arg-type] # the names are those of the fields
+    return replace(function.version.spec, **changed)  # type: ignore[arg-type] # the names are those of the fields
 
 
-def _environment(old: VersionSpec, patch: FunctionPatch) -> Mapping[str, str] | None:
+def _environment(function: Function, patch: FunctionPatch) -> Mapping[str, str] | None:
     if patch.environment is None:
         return None
-    kept = {name: old.environment[name] for name in patch.kept_variables if name in old.environment}
-    given = {name: value for name, value in patch.environment.items() if name not in patch.kept_variables}
-    return given | kept
+    old, given = function.version.spec.environment, patch.environment
+    locked = {name for name in function.locked_variables if given.get(name) == LOCKED_VALUE}
+    keeps = patch.kept_variables | locked & old.keys()
+    return {name: value for name, value in given.items() if name not in keeps} | {
+        name: old[name] for name in keeps if name in old
+    }
 
 
 def _settings(patch: FunctionPatch) -> FunctionSettings:

@@ -65,7 +65,7 @@ def function_details(function: Function) -> View:
         "runtime": spec.runtime,
         "timeLimit": spec.timeout_s,
         "memoryLimit": spec.memory_mb,
-        "environmentVariables": {key: {"value": value} for key, value in spec.environment.items()},
+        "environmentVariables": {key: {"value": value} for key, value in function.shown_variables.items()},
         "executionOptions": {
             "permissionMode": function.permission_mode.value,
             "defaultPriority": function.default_priority,

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from services.api.dialects.gateways.bodies import Body
-from services.api.dialects.gateways.function_views import MASK
 from services.api.operations.place_function import PlacedFunction
 from services.api.operations.update_function import FunctionPatch
 from services.api.package_files import MAX_TEXT_BYTES
 from shared.database.resources import Resource
 from shared.domain import lambda_rules
 from shared.domain.errors import InvalidRequestError
+from shared.domain.function import LOCKED_VALUE
 from shared.packages.files import Edit
 from shared.packages.handlers import parse_handler
 
@@ -146,7 +146,9 @@ def _variables(
     if given is None:
         return None, frozenset()
     checked = lambda_rules.check_environment(given)
-    kept = frozenset(name for name, value in checked.items() if value == MASK and name in locked and name in stored)
+    kept = frozenset(
+        name for name, value in checked.items() if value == LOCKED_VALUE and name in locked and name in stored
+    )
     lambda_rules.check_environment({**checked, **{name: stored[name] for name in kept}})
     return checked, kept
 

@@ -1,7 +1,7 @@
 """
 What the Gateways dialect shows of functions and their files (contracts/gateways.md sections 3.1 to 3.8).
 
-The values of locked variables are nowhere in here: each is shown as ``MASK``. A function that was made through
+The values of locked variables are nowhere in here: each is shown as ``LOCKED_VALUE``. A function that was made through
 another dialect has no region of its own; it is on this installation.
 """
 
@@ -12,13 +12,12 @@ from services.api.dialects.gateways.views import View
 from services.api.operations.places import InEnvironment
 from shared.database.resources import Resource
 from shared.domain.errors import InvalidRequestError
-from shared.domain.function import Convention
+from shared.domain.function import LOCKED_VALUE, Convention
 from shared.domain.moments import iso
 from shared.domain.placement import LOCAL
 from shared.packages.files import PackageFile
 from shared.packages.handlers import parse_handler
 
-MASK = "********"
 RESOURCE_TYPE = "function"
 _NEO_FILE = "index.js"
 """What the source text of a function made through Neo is called in its package."""
@@ -68,7 +67,7 @@ def function(of: Resource, place: InEnvironment, endpoint: str | None, variables
 
 def masked(variables: Mapping[str, str], locked: Sequence[str]) -> dict[str, str]:
     """Return variables without the values of those that are locked."""
-    return {name: MASK if name in locked else value for name, value in variables.items()}
+    return {name: LOCKED_VALUE if name in locked else value for name, value in variables.items()}
 
 
 def resource(of: Resource, place: InEnvironment, endpoint: str | None) -> View:

@@ -204,13 +204,13 @@ class NeoDialect:
 
     async def show_environment(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         _, function = await self._function(request, parameters, Action.READ_FUNCTION)
-        return success({"environment": dict(function.version.spec.environment)})
+        return success({"environment": function.shown_variables})
 
     async def replace_environment(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.UPDATE_FUNCTION)
         patch = bodies.environment_body(await json_body(request))
         changed = await update_function(self._platform, identity, function, patch)
-        return success({"environment": dict(changed.version.spec.environment)})
+        return success({"environment": changed.shown_variables})
 
     async def replace_secrets(self, request: web.BaseRequest, parameters: Parameters) -> web.Response:
         identity, function = await self._function(request, parameters, Action.UPDATE_FUNCTION)

@@ -69,7 +69,7 @@ def detailed(function: Function) -> View:
         "createdAt": timestamp(function.created_at),
         "updatedAt": timestamp(function.updated_at),
         "tags": list(function.tags),
-        "environment": dict(spec.environment),
+        "environment": function.shown_variables,
         "secrets": list(spec.secrets),
     }
 

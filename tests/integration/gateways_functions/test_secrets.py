@@ -1,0 +1,82 @@
+"""What is secret is told to nobody else, kept in no table in the clear, and in no line of our log."""
+
+import httpx
+import pytest
+import structlog
+
+from services.api.operations.cloud_connections import DEPLOY_ROLE
+from tests.integration.api.harness import Running
+from tests.integration.api_gateways.people import PASSWORD
+from tests.integration.gateways_functions.shop import Shop, link_to_aws
+from tests.support.fake_aws import EXTERNAL_ID, AwsError, FakeAws
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LOCKED = "hunter2-never-shown"
+HASH = "$argon2"
+
+
+async def everything_kept(api: Running) -> dict[str, str]:
+    """Return all rows of all tables, as text and with binary columns as the text they may be."""
+    tables = await api.db.fetch(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+    )
+    kept = {}
+    for (table,) in tables:
+        rows = await api.db.fetch(f'SELECT t::text FROM "{table}" t')
+        kept[table] = "\n".join(row[0] for row in rows)
+    return kept
+
+
+def occurs(secret: str, text: str) -> bool:
+    return secret in text or secret.encode().hex() in text
+
+
+async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop, aws: FakeAws) -> None:
+    told: list[str] = []
+
+    async def listen(answer: httpx.Response) -> None:
+        await answer.aread()
+        told.append(answer.text)
+
+    with structlog.testing.capture_logs() as said:
+        owner, given = shop.owner, {"environmentVariables": {"TOKEN": LOCKED}, "environmentVariablesLocked": ["TOKEN"]}
+        workspace = await owner.workspace()
+        key = (await owner.send("POST", "/api/users/api-keys", {}, status=201))["data"]["secret"]
+        session = (await owner.send("POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD}))["data"]
+        connections = f"/api/cloud-connections/{workspace}"
+        begun = (await owner.send("POST", f"{connections}/connect-aws", status=201))["data"]
+        owner.http.event_hooks["response"].append(listen)
+        await owner.send("POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD + "x"}, status=401)
+        body = {"accountId": "111122223333", "accountName": "Prod"}
+        await owner.send("POST", f"{connections}/{begun['connectionId']}/complete", body, status=400)
+        made = await shop.create(**given)
+        await shop.send("PUT", f"functions/{made['id']}", {"memorySize": 256})
+        await shop.send("POST", f"functions/{made['id']}/invoke", {"payload": {}})
+        await (await shop.town.client()).post(f"{made['endpoint']}x", json={"a": 1})
+        await shop.owner.send("DELETE", f"{shop.place}/resources/{made['id']}")
+        await link_to_aws(shop)
+        aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", f"{DEPLOY_ROLE} may not"))
+        await shop.create(**given, status=403)
+        placed = await shop.create(**given)
+        await shop.send("PUT", f"functions/{placed['id']}", {"timeout": 60})
+        await shop.send("PUT", f"resources/{placed['id']}/sync")
+        for path in (
+            "/api/users/profile",
+            "/api/users/sessions",
+            "/api/users/api-keys",
+            "/api/activities",
+            connections,
+        ):
+            await owner.get(f"{path}?status=all&limit=100")
+        for path in ("functions", "resources", f"functions/{placed['id']}", f"resources/{placed['id']}"):
+            await shop.get(path)
+
+    assert said
+    secrets = (PASSWORD, key, session["token"], session["refreshToken"], begun["externalId"], EXTERNAL_ID, LOCKED)
+    assert [each for each in (*secrets, HASH) if any(each in text for text in told)] == []
+    assert [each for each in (*secrets, HASH) if occurs(each, repr(said))] == []
+    kept = await everything_kept(shop.api)
+    assert [(each, table) for each in secrets for table, rows in kept.items() if occurs(each, rows)] == []
+    assert HASH in kept["users"]
+    assert [table for table, rows in kept.items() if HASH in rows] == ["users"]
