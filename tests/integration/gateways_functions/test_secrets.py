@@ -1,5 +1,7 @@
 """What is secret is told to nobody else, kept in no table in the clear, and in no line of our log."""
 
+from typing import Any
+
 import httpx
 import pytest
 import structlog
@@ -40,7 +42,11 @@ async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop
         told.append(answer.text)
 
     with structlog.testing.capture_logs() as said:
-        owner, given = shop.owner, {"environmentVariables": {"TOKEN": LOCKED}, "environmentVariablesLocked": ["TOKEN"]}
+        owner = shop.owner
+        given: dict[str, Any] = {
+            "environmentVariables": {"TOKEN": LOCKED},
+            "environmentVariablesLocked": ["TOKEN"],
+        }
         workspace = await owner.workspace()
         key = (await owner.send("POST", "/api/users/api-keys", {}, status=201))["data"]["secret"]
         session = (await owner.send("POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD}))["data"]
