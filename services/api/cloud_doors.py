@@ -25,12 +25,12 @@ class CloudDoors:
 
     async def enter(self, entrance: Entrance) -> None:
         """
-        See whether an AWS account lets us in now, whatever is known from before.
+        See whether an AWS account lets us in, whatever is known from before; a role may have been made just now.
 
         Raises:
             CloudDeniedError: the role does not exist, does not trust us, or asks for another external id.
             CloudRefusedError: it is a role of another account.
-            UnavailableError: AWS is out of reach.
+            CloudUnavailableError: AWS is out of reach.
         """
         from shared.cloud.aws.sessions import AwsConnection, AwsSessions  # noqa: PLC0415 - loads boto3
 
@@ -40,7 +40,7 @@ class CloudDoors:
             id=entrance.connection_id, role_arn=entrance.role_arn, external_id=entrance.external_id
         )
         try:
-            await self._sessions.check(connection, entrance.region)
+            await self._sessions.check(connection, entrance.region, patience_s=self._settings.role_wait_s)
         finally:
             self._sessions.forget(entrance.connection_id)
 

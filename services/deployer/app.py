@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from services.deployer.deploy import Deployer
+from services.deployer.leftovers import take_away
 from services.deployer.providers.local import LocalProvider
 from services.deployer.providers.provider import Provider
 from services.deployer.providers.providers import Providers
@@ -46,7 +47,14 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
     syntax = SyntaxCheckers({family: find_node(settings.engine, family) for family in NODE_FAMILIES})
     stack.push_async_callback(syntax.close)
     providers = await stack.enter_async_context(_providers(settings, ports))
-    deployer = Deployer(db=ports.db, bus=ports.bus, packages=ports.packages, syntax=syntax, providers=providers)
+    deployer = Deployer(
+        db=ports.db,
+        bus=ports.bus,
+        packages=ports.packages,
+        syntax=syntax,
+        providers=providers,
+        patience_s=settings.aws.patience_s,
+    )
     await ports.bus.consume_work(DEPLOY_QUEUE, deployer.deploy, max_in_flight=MAX_IN_FLIGHT)
 
     async def resend() -> None:
@@ -62,6 +70,11 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         await watch(ports.db, providers)
 
     tasks.spawn("deployer-watch", every(WATCH_EVERY_S, watch_clouds))
+
+    async def take_leftovers_away() -> None:
+        await take_away(ports.db, providers)
+
+    tasks.spawn("deployer-leftovers", every(WATCH_EVERY_S, take_leftovers_away))
 
     async def sweep_packages() -> None:
         await sweep(ports.db, ports.packages, older_than_s=settings.retention.package_grace_hours * 3600)
@@ -83,10 +96,17 @@ def _providers(settings: Settings, ports: Ports) -> Providers:
 def _aws(settings: Settings, ports: Ports, stack: AsyncExitStack) -> Provider:
     """Make the provider of AWS; boto3 takes a while to load."""
     from services.deployer.providers.aws import AwsProvider  # noqa: PLC0415 - see providers.py
+    from shared.cloud.aws.functions import Patience  # noqa: PLC0415
     from shared.cloud.aws.sessions import AwsSessions  # noqa: PLC0415
     from shared.cloud.connections import Connections  # noqa: PLC0415
 
     sessions = AwsSessions(settings.aws)
     stack.push_async_callback(sessions.close)
     connections = Connections(ports.db, ports.envelope)
-    return AwsProvider(sessions, ports.packages, connections.aws, execution_role=settings.aws.execution_role)
+    return AwsProvider(
+        sessions,
+        ports.packages,
+        connections.aws,
+        execution_role=settings.aws.execution_role,
+        patience=Patience(role_wait_s=settings.aws.role_wait_s),
+    )

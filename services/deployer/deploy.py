@@ -10,9 +10,10 @@ One deployment, from its row to its end.
 A deployment may also ask to take over what a function's cloud has (sync), or to take the function away.
 
 What the user did wrong (a package or source that is refused) ends the deployment; the function is then as it was
-before. What went wrong on our side is raised, so that the bus delivers the command again; every instruction may
-be carried out twice. Only the row decides: a command that is delivered twice, late, or to two deployers at once
-does no harm. Runtime, handler and limits were judged by the api and are not judged again here.
+before. So does what a cloud cannot do, after a while. What went wrong on our side is raised, so that the bus delivers
+the command again; every instruction may be carried out twice. Only the row decides: a command that is delivered twice,
+late, or to two deployers at once does no harm. Runtime, handler and limits were judged by the api and are not judged
+again here.
 """
 
 import asyncio
@@ -22,13 +23,12 @@ from dataclasses import replace
 
 import structlog
 
+from services.deployer.patience import Patience
+from services.deployer.planning import observed_of, plan
 from services.deployer.providers.provider import (
-    ActivateVersion,
     CheckSyntax,
     Desired,
     FindProgram,
-    Observed,
-    Plan,
     Provider,
     ProviderStep,
     Step,
@@ -44,7 +44,7 @@ from shared.database.deployments import Deployment
 from shared.database.function_locks import function_lock
 from shared.database.functions import FunctionSettings
 from shared.database.pool import Database
-from shared.domain.cloud_errors import CloudFunctionGoneError
+from shared.domain.cloud_errors import FAILED_ISSUE, CloudFunctionGoneError, CloudUnavailableError
 from shared.domain.errors import (
     ErrorRecord,
     Fault,
@@ -56,9 +56,8 @@ from shared.domain.errors import (
     PlatformError,
     UnavailableError,
 )
-from shared.domain.function import Convention, Function, VersionSpec
+from shared.domain.function import Function, VersionSpec
 from shared.domain.placement import LOCAL, CloudFunction, Placement
-from shared.domain.runtime import RUNTIMES, Family
 from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged, Work
 from shared.packages.package import PROGRAM, holds_program, validate_zip
 from shared.packages.store import PackageStore, digest
@@ -72,8 +71,20 @@ _seconds = metrics.histogram("deployment_seconds", "From the claim of a deployme
 _log = structlog.get_logger(__name__)
 
 
+class _RefusedError(Exception):
+    """A deployment ends with ``error``; unless it is ``undone`` its cloud may have some of it."""
+
+    def __init__(self, error: PlatformError, *, undone: bool) -> None:
+        super().__init__(error.message)
+        self.error, self.undone = error, undone
+
+
 class Deployer:
-    """Carries deployments out. Holds no state between them."""
+    """
+    Carries deployments out. Holds no state between them.
+
+    ``patience_s`` is how long one is tried again while its cloud cannot do it.
+    """
 
     def __init__(
         self,
@@ -83,7 +94,9 @@ class Deployer:
         packages: PackageStore,
         syntax: SyntaxCheckers,
         providers: Providers,
+        patience_s: float = 15.0,
     ) -> None:
+        self._patience_s = patience_s
         self._db = db
         self._bus = bus
         self._packages = packages
@@ -115,9 +128,12 @@ class Deployer:
             except InternalError as error:
                 raise Reject(error.message) from error  # trying again would not change it
             except PlatformError as error:
-                if error.fault is Fault.PLATFORM:
+                if not _ends(error):
                     raise
                 await self._refuse(deployment, error)
+                await self._announce_as_recorded(work)
+            except _RefusedError as refused:
+                await self._refuse(deployment, refused.error, undone=refused.undone)
                 await self._announce_as_recorded(work)
             else:
                 self._succeeded(deployment, function, time.monotonic() - began)
@@ -126,6 +142,7 @@ class Deployer:
         """Do what a deployment asks for; return the function it left, None when it took it away."""
         placed = await placements.find_placed(self._db, deployment.function_id)
         placement = None if placed is None else placed.placement
+        patience = Patience(self._patience_s)
         provider = await self._providers.of(placement)
         active = await functions.find_function(self._db, deployment.function_id)
         match deployment.action:
@@ -135,49 +152,55 @@ class Deployer:
                     description=_description(deployment, active),
                     placement=placement,
                 )
-                return await self._bring(deployment, active, desired, provider)
+                return await self._bring(deployment, active, desired, provider, patience)
             case "sync":
-                return await self._sync(deployment, active, placement, provider)
+                return await patience.until_done(lambda: self._sync(deployment, active, placement, provider))
             case "remove":
-                await self._remove(deployment, placement, provider)
+                await patience.until_done(lambda: self._remove(deployment, placement, provider))
                 return None
 
     async def _bring(
-        self, deployment: Deployment, active: Function | None, desired: Desired, provider: Provider
+        self, deployment: Deployment, active: Function | None, desired: Desired, provider: Provider, patience: Patience
     ) -> Function:
-        seen = await provider.observe(desired)
-        observed = Observed(
-            active_sha256=None if active is None else active.version.package_sha256,
-            stored=seen.stored,
-            active_runtime=None if active is None else active.version.spec.runtime,
-            cloud=seen.cloud,
-        )
-        todo = plan(desired, observed, provider)
-        _log.debug("deployment_planned", deployment_id=deployment.id, plan=todo)
-        done: list[Step] = []
-        try:
+        begun: list[ProviderStep] = []
+
+        async def brought() -> Function:
+            seen = await provider.observe(desired)
+            todo = plan(desired, observed_of(active, seen), provider)
+            _log.debug("deployment_planned", deployment_id=deployment.id, plan=todo)
             for step in todo.steps:
+                if isinstance(step, ProviderStep):
+                    begun.append(step)
                 await self._execute(step, desired, provider)
-                done.append(step)
             await look(self._db, self._providers, desired.function_id)
             return await deployments.succeed(self._db, deployment, todo.activation.package_sha256, desired.source)
-        except PlatformError as error:
-            if error.fault is Fault.CALLER and desired.placement is not None:
-                await self._undo(deployment, done, desired.placement, desired, provider)
-            raise
 
-    async def _undo(
-        self, deployment: Deployment, done: Sequence[Step], placement: Placement, desired: Desired, provider: Provider
-    ) -> None:
-        """Leave a cloud as it was before a deployment that is refused; what cannot be undone is logged."""
+        try:
+            return await patience.until_done(brought)
+        except PlatformError as error:
+            if not _ends(error) or desired.placement is None:
+                raise
+            # What a cloud took and then failed stays as it is, and is told.
+            undo = begun[:-1] if error.fields.get("issue") == FAILED_ISSUE and not deployment.creates else begun
+            raise _RefusedError(error, undone=await self._undone(deployment, undo, desired, provider)) from error
+
+    async def _undone(
+        self, deployment: Deployment, begun: Sequence[ProviderStep], desired: Desired, provider: Provider
+    ) -> bool:
+        """Leave a cloud as it was before a deployment that is refused; return whether that is sure."""
+        if not begun and deployment.attempts == 1:
+            return True
+        assert desired.placement is not None
         try:
             if deployment.creates:
-                await provider.remove(placement)
+                await provider.remove(desired.placement)
             else:
-                await provider.revert([step for step in done if isinstance(step, ProviderStep)], desired)
+                await provider.revert(begun, desired)
                 await look(self._db, self._providers, desired.function_id)
         except PlatformError as error:
             _log.warning("deployment_not_undone", deployment_id=deployment.id, reason=error.message)
+            return False
+        return True
 
     async def _sync(
         self, deployment: Deployment, active: Function | None, placement: Placement | None, provider: Provider
@@ -286,8 +309,8 @@ class Deployer:
         )
         self._announce(deployment, function, None)
 
-    async def _refuse(self, deployment: Deployment, error: PlatformError) -> None:
-        await deployments.refuse(self._db, deployment, error.record())
+    async def _refuse(self, deployment: Deployment, error: PlatformError, *, undone: bool = True) -> None:
+        await deployments.refuse(self._db, deployment, error.record(), undone=undone)
         _finished.labels("refused").inc()
         _log.info(
             "deployment_refused", deployment_id=deployment.id, function_id=deployment.function_id, code=error.code
@@ -316,30 +339,9 @@ class Deployer:
         )
 
 
-def plan(desired: Desired, observed: Observed, provider: Provider) -> Plan:
-    """
-    Return what leads from what is observed to what is desired; touches nothing.
-
-    What is active already has been judged before.
-    """
-    judged = desired.package_sha256 == observed.active_sha256
-    # What one version of Node.js compiles another may not, and only some runtimes need a program.
-    suits = judged and desired.spec.runtime == observed.active_runtime
-    steps: list[Step] = []
-    if desired.uploaded and not judged:
-        steps.append(ValidatePackage(sha256=desired.package_sha256))
-    if desired.source is not None and desired.spec.convention is Convention.NEO and not suits:
-        steps.append(CheckSyntax(runtime=desired.spec.runtime, size_bytes=len(desired.source.encode())))
-    # What has a place begins with a starter and gets its program later: until then it fails when it is called.
-    if desired.placement is None and _needs_program(desired.spec.runtime) and not suits:
-        steps.append(FindProgram(sha256=desired.package_sha256, runtime=desired.spec.runtime))
-    steps.extend(provider.plan(desired, observed))
-    return Plan(steps=tuple(steps), activation=ActivateVersion(package_sha256=desired.package_sha256))
-
-
-def _needs_program(runtime: str) -> bool:
-    known = RUNTIMES.get(runtime)
-    return known is not None and known.family is Family.PROVIDED
+def _ends(error: PlatformError) -> bool:
+    """Tell whether a deployment ends with an error; what is our own fault is tried again."""
+    return error.fault is Fault.CALLER or isinstance(error, CloudUnavailableError)
 
 
 def _changed(function: Function, *, deleted: bool = False) -> FunctionChanged:

@@ -13,6 +13,7 @@ from datetime import datetime
 import asyncpg
 
 from shared.crypto.envelope import Sealed
+from shared.database.leftovers import any_behind
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.text import storable
 from shared.domain.errors import IllegalStateError, NameTakenError, NotFoundError
@@ -25,6 +26,7 @@ _COLUMNS = """
 """
 _WAITING = "status IN ('pending', 'failed')"
 _IN_USE = "functions of a linked project are there: delete them first"
+_LEFTOVERS = "what a failed deployment left there is still being taken away: try again in some minutes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,19 @@ async def find_linked(db: Queries, project_id: str) -> CloudConnection | None:
     return None if row is None else CloudConnection(**row)
 
 
+async def find_linked_to_environment(db: Queries, environment_id: str) -> CloudConnection | None:
+    """Return the connection the project of an environment is linked to."""
+    row = await db.fetchrow(
+        f"""
+        SELECT {_COLUMNS} FROM cloud_connections WHERE id = (
+            SELECT p.connection_id FROM environments e JOIN projects p ON p.id = e.project_id WHERE e.id = $1
+        )
+        """,  # noqa: S608 - constants
+        environment_id,
+    )
+    return None if row is None else CloudConnection(**row)
+
+
 async def list_connections(
     db: Queries, account_id: str, *, provider: str | None = None, status: str | None = None, deleted: bool = False
 ) -> Sequence[CloudConnection]:
@@ -205,6 +220,8 @@ async def delete_connection(db: Database, connection_id: str) -> None:
             raise NotFoundError("no such connection")
         if await _functions_there(connection, connection_id, None):
             raise IllegalStateError(_IN_USE)
+        if await any_behind(connection, connection_id):
+            raise IllegalStateError(_LEFTOVERS)
         await connection.execute("UPDATE projects SET connection_id = NULL WHERE connection_id = $1", connection_id)
         await connection.execute("DELETE FROM cloud_credentials WHERE id = $1", connection_id)
         await connection.execute(

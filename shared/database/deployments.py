@@ -11,7 +11,7 @@ from typing import Literal
 
 import asyncpg
 
-from shared.database import variables
+from shared.database import leftovers, variables
 from shared.database.functions import (
     FunctionSettings,
     delete_function,
@@ -19,7 +19,7 @@ from shared.database.functions import (
     insert_version,
     settings_assignments,
 )
-from shared.database.placements import insert_placement, record_removed
+from shared.database.placements import insert_placement, record_removed, record_unsure
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.stored_specs import settings_of, spec_of
 from shared.database.text import storable, storable_or_none
@@ -230,8 +230,12 @@ async def remove(db: Database, deployment: Deployment) -> Function | None:
     return await db.in_transaction(work)
 
 
-async def refuse(db: Database, deployment: Deployment, error: ErrorRecord) -> None:
-    """End a running deployment without its change; one that has ended already is left as it is."""
+async def refuse(db: Database, deployment: Deployment, error: ErrorRecord, *, undone: bool = True) -> None:
+    """
+    End a running deployment without its change; one that has ended already is left as it is.
+
+    Unless it is ``undone`` its cloud may have it, or half of it: that will be looked at, or taken away there.
+    """
 
     async def work(connection: Connection) -> None:
         ended = await connection.fetchval(
@@ -243,8 +247,13 @@ async def refuse(db: Database, deployment: Deployment, error: ErrorRecord) -> No
             sources(DEPLOYMENT, "refused"),
             replace(error, fields=dict(error.fields)),
         )
-        if ended is not None:
-            await _give_back(connection, deployment.function_id)
+        if ended is None:
+            return
+        if not undone and deployment.creates:
+            await leftovers.leave(connection, deployment.function_id)
+        elif not undone:
+            await record_unsure(connection, deployment.function_id)
+        await _give_back(connection, deployment.function_id)
 
     await db.in_transaction(work)
 
@@ -254,7 +263,7 @@ async def give_up(db: Database, deployment_id: str, error: ErrorRecord) -> bool:
     deployment = await _claim(db, deployment_id)
     if deployment is None:
         return False
-    await refuse(db, deployment, error)
+    await refuse(db, deployment, error, undone=False)
     return True
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.database.pool import Connection, Queries, Row
+from shared.database.text import storable_or_none
 from shared.domain.cloud_errors import NotConnectedError
 from shared.domain.errors import NameTakenError
 from shared.domain.placement import CloudFunction, CloudState, Placement
 
 _COLUMNS = """
     l.function_id, l.provider, l.connection_id, l.cloud_account_id, l.region, l.name, l.arn, l.url, l.state, l.reason,
-    l.facts, f.number, e.slug AS environment_slug, p.slug AS project_slug
+    l.facts, l.is_public, f.number, e.slug AS environment_slug, p.slug AS project_slug
 """
 _JOINED = """
     placements l JOIN functions f ON f.id = l.function_id JOIN environments e ON e.id = f.environment_id
@@ -46,9 +47,19 @@ async def insert_placement(connection: Connection, placement: Placement) -> None
     Keep where a function of this transaction is to be.
 
     Raises:
-        NotConnectedError: the connection is not one that may be used, or not any more.
+        NotConnectedError: the connection is not one that may be used, or the project is not linked to it; or not any
+            more.
         NameTakenError: the place has a function of that name.
     """
+    linked = await connection.fetchval(
+        """
+        SELECT p.connection_id FROM functions f JOIN environments e ON e.id = f.environment_id
+        JOIN projects p ON p.id = e.project_id WHERE f.id = $1 FOR SHARE OF p
+        """,
+        placement.function_id,
+    )
+    if linked != placement.connection_id:
+        raise NotConnectedError("the project is not linked to the cloud connection any more", issue="none")
     usable = await connection.fetchval(
         "SELECT 1 FROM cloud_connections WHERE id = $1 AND status = 'connected' AND deleted_at IS NULL FOR SHARE",
         placement.connection_id,
@@ -57,8 +68,8 @@ async def insert_placement(connection: Connection, placement: Placement) -> None
         raise NotConnectedError("the cloud connection is not active", issue="not active")
     inserted = await connection.fetchval(
         """
-        INSERT INTO placements (function_id, connection_id, provider, cloud_account_id, region, name)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO placements (function_id, connection_id, provider, cloud_account_id, region, name, is_public)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (provider, cloud_account_id, region, name) WHERE removed_at IS NULL DO NOTHING
         RETURNING function_id
         """,
@@ -68,6 +79,7 @@ async def insert_placement(connection: Connection, placement: Placement) -> None
         placement.account_id,
         placement.region,
         placement.name,
+        placement.is_public,
     )
     if inserted is None:
         raise NameTakenError(f"a function named {placement.name} already exists in the account in {placement.region}")
@@ -98,7 +110,8 @@ async def record_seen(db: Queries, function_id: str, seen: CloudFunction) -> Non
     """Write down what a cloud says of a function."""
     await db.execute(
         """
-        UPDATE placements SET arn = $2, url = $3, state = $4, reason = $5, facts = $6, looked_at = now()
+        UPDATE placements SET arn = $2, url = $3, state = $4, reason = $5, facts = $6, looked_at = now(),
+            changed_at = CASE WHEN state IS DISTINCT FROM $4 THEN now() ELSE changed_at END
         WHERE function_id = $1 AND removed_at IS NULL
         """,
         function_id,
@@ -133,6 +146,38 @@ async def record_gone(db: Queries, function_id: str, reason: str) -> None:
     )
 
 
+async def record_unseen(db: Queries, function_id: str, reason: str | None, patience_s: float) -> None:
+    """
+    Write down that a cloud could not be asked for a function, so that others are looked at before it.
+
+    With a ``reason`` that will not pass by itself the function counts as failed once it is unsettled for so long.
+    """
+    await db.execute(
+        """
+        UPDATE placements SET looked_at = now(),
+            state = CASE WHEN given_up THEN 'failed' ELSE state END,
+            reason = CASE WHEN given_up THEN $2 ELSE reason END
+        FROM (SELECT $2::text IS NOT NULL AND changed_at < now() - make_interval(secs => $3) AS given_up
+              FROM placements WHERE function_id = $1) AS judged
+        WHERE function_id = $1 AND removed_at IS NULL
+        """,
+        function_id,
+        storable_or_none(reason),
+        patience_s,
+    )
+
+
+async def record_unsure(connection: Connection, function_id: str) -> None:
+    """Write down that nobody knows what a change that was given up has come to, so that it is looked at."""
+    await connection.execute(
+        """
+        UPDATE placements SET state = 'updating', changed_at = now(), looked_at = 'epoch'
+        WHERE function_id = $1 AND state IS NOT NULL AND removed_at IS NULL
+        """,
+        function_id,
+    )
+
+
 async def record_removed(db: Queries, function_id: str) -> None:
     """Write down that a function was taken away, so that its name there is free."""
     await db.execute("UPDATE placements SET removed_at = now(), url = NULL WHERE function_id = $1", function_id)
@@ -146,6 +191,7 @@ def _placed_of(row: Row) -> Placed:
         account_id=row["cloud_account_id"],
         region=row["region"],
         name=row["name"],
+        is_public=row["is_public"],
         labels={
             "gateways:project": row["project_slug"],
             "gateways:environment": row["environment_slug"],

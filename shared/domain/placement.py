@@ -29,7 +29,8 @@ class Placement:
     """
     Where a function is to be. ``name`` is its name there; ``account_id`` the cloud's own number of the account.
 
-    ``labels`` are put on it there, so that a person who finds it knows what it belongs to.
+    ``labels`` are put on it there, so that a person who finds it knows what it belongs to. ``is_public`` says whether
+    it is given an address there that anybody may call.
     """
 
     function_id: str
@@ -39,6 +40,7 @@ class Placement:
     region: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    is_public: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ Our own credentials, which only enter those accounts, come from the AWS SDK's ow
 import re
 from dataclasses import dataclass
 
-from shared.process.variables import matching, setting, whole
+from shared.process.variables import matching, seconds, setting, whole
 
 _HTTP_URL = re.compile(r"https?://[^\s/]+(/[^\s]*)?")
 _HTTPS_URL = re.compile(r"https://[^\s/]+/[^\s]+")
@@ -43,6 +43,18 @@ class AwsSettings:
         matching(lambda value: _HTTPS_URL.fullmatch(value) is not None, "an https URL"),
         absent="no link to the AWS console is offered",
         doc="Where `infrastructure/customer-connector.yaml` was put for AWS CloudFormation to fetch: an S3 URL.",
+    )
+    role_wait_s: float = setting(
+        "AWS_ROLE_WAIT_S",
+        seconds(0, 60),
+        default="6",
+        doc="How long a role that AWS denies or does not take is tried again: one that was just made is not known yet.",
+    )
+    patience_s: float = setting(
+        "AWS_PATIENCE_S",
+        seconds(0, 300),
+        default="15",
+        doc="How long a deployment is tried again while AWS is out of reach or has too many calls; then it is refused.",
     )
     max_invocations: int = setting(
         "AWS_MAX_INVOCATIONS",

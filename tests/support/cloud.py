@@ -13,7 +13,7 @@ from shared.domain.placement import AWS, CloudFunction, Placement
 from shared.packages.package import build_package
 from shared.packages.store import digest, no_package
 
-PATIENCE = Patience(settle_s=2.0, first_poll_s=0.01, longest_poll_s=0.02, role_tries=3, role_pause_s=0.01)
+PATIENCE = Patience(settle_s=2.0, first_poll_s=0.01, longest_poll_s=0.02, role_wait_s=0.2, role_pause_s=0.01)
 SPEC = VersionSpec(
     runtime="python3.12",
     convention=Convention.LAMBDA,

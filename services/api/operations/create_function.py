@@ -1,4 +1,9 @@
-"""Making a function: its first version is deployed before the caller hears of it."""
+"""
+Making a function: its first version is deployed before the caller hears of it.
+
+It goes where the project of the environment is linked to: to this installation, or to an account at a cloud. What only
+our own invokers can run stays here.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,13 +11,16 @@ from typing import Literal
 from services.api.access.permissions import authorize
 from services.api.operations.deploy import deploy
 from services.api.platform import Platform
-from shared.database import functions
+from shared.database import cloud_connections, functions
 from shared.database.deployments import NewDeployment, open_deployment
 from shared.database.functions import FunctionSettings
+from shared.domain import lambda_rules
+from shared.domain.cloud_errors import NotConnectedError
 from shared.domain.errors import InvalidRequestError, QuotaExceededError
-from shared.domain.function import Function, PermissionMode, RetryPolicy, VersionSpec
+from shared.domain.function import Convention, Function, PermissionMode, RetryPolicy, VersionSpec
 from shared.domain.identity import Action, Identity
 from shared.domain.ids import new_function_id
+from shared.domain.placement import LOCAL, Placement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +56,20 @@ async def create_function(platform: Platform, identity: Identity, wanted: NewFun
     Raises:
         ForbiddenError: the caller may not create functions.
         InvalidRequestError: the time limit is longer than this platform grants.
-        NameTakenError: another function of the environment has the name.
+        NameTakenError: another function of the environment, or of the account at the cloud, has the name.
+        NotConnectedError: the connection of the project may not be used.
+        CloudDeniedError, CloudRefusedError: the cloud does not make it; nothing is left.
         InvalidPackageError, InvalidCodeError: the deployer refuses the upload; nothing is left of it.
-        UnavailableError: no deployer, no bus or no database; nothing is left of it either.
+        UnavailableError: no deployer, no bus, no database or no cloud; nothing is left of it either.
     """
     authorize(identity, Action.CREATE_FUNCTION)
     require_time_limit(platform, wanted.spec)
+    function_id = new_function_id()
+    placement = await _placement(platform, identity, wanted, function_id)
     deployment = NewDeployment(
-        function_id=new_function_id(),
+        function_id=function_id,
+        provider=LOCAL if placement is None else placement.provider,
+        placement=placement,
         account_id=identity.account_id,
         environment_id=identity.environment_id,
         name=wanted.name,
@@ -74,6 +88,30 @@ async def create_function(platform: Platform, identity: Identity, wanted: NewFun
     )
     await open_deployment(platform.db, deployment)
     return await deploy(platform, deployment.id, deployment.function_id)
+
+
+async def _placement(platform: Platform, identity: Identity, wanted: NewFunction, function_id: str) -> Placement | None:
+    """
+    Return where at a cloud a function is to be; None for this installation.
+
+    It gets no address of its own there: it is called through the platform, by those whom its permission mode lets.
+    """
+    if wanted.spec.convention is Convention.NEO:
+        return None
+    connection = await cloud_connections.find_linked_to_environment(platform.db, identity.environment_id)
+    if connection is None or connection.provider == LOCAL:
+        return None
+    if not connection.is_usable:
+        raise NotConnectedError("the project's cloud connection is not active", issue="not active")
+    return Placement(
+        function_id=function_id,
+        provider=connection.provider,
+        connection_id=connection.id,
+        account_id=connection.cloud_account_id or "",
+        region=connection.region,
+        name=lambda_rules.cloud_name(wanted.name),
+        is_public=False,
+    )
 
 
 async def require_quota(platform: Platform, identity: Identity) -> None:

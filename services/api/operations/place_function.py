@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from services.api.access.permissions import authorize
 from services.api.operations.create_function import require_time_limit
-from services.api.operations.deploy import GOES_ON, deploy
+from services.api.operations.deploy import deploy
 from services.api.operations.places import InEnvironment
 from services.api.operations.plans import require_room
 from services.api.operations.resources import resource_of
@@ -24,7 +24,7 @@ from shared.database.resources import Resource
 from shared.domain import lambda_rules
 from shared.domain.catalogue import AWS_REGIONS, LAMBDA_RUNTIMES
 from shared.domain.cloud_errors import NotConnectedError
-from shared.domain.errors import InvalidRequestError, UnavailableError
+from shared.domain.errors import InvalidRequestError
 from shared.domain.function import Convention, VersionSpec
 from shared.domain.identity import Action
 from shared.domain.ids import new_function_id
@@ -61,7 +61,8 @@ async def place_function(platform: Platform, place: InEnvironment, wanted: Place
         QuotaExceededError: the workspace's plan allows no more.
         NameTakenError: the environment, or the account in that region, has a function of that name.
         CloudDeniedError, CloudRefusedError: the provider does not make it; nothing is left.
-        UnavailableError: no deployer, no bus, no database or no cloud.
+        UnavailableError: no deployer, no bus, no database or no cloud; or it takes longer than callers wait, and goes
+            on.
     """
     authorize(place.identity, Action.CREATE_FUNCTION)
     connection = await cloud_connections.find_linked(platform.db, place.project.id)
@@ -76,11 +77,7 @@ async def place_function(platform: Platform, place: InEnvironment, wanted: Place
     package = await asyncio.to_thread(_starter, wanted)
     deployment = _deployment(place, connection, wanted, spec, await platform.packages.put(package))
     await open_deployment(platform.db, deployment)
-    try:
-        await deploy(platform, deployment.id, deployment.function_id)
-    except UnavailableError as error:
-        if error.fields.get("issue") != GOES_ON:
-            raise
+    await deploy(platform, deployment.id, deployment.function_id)
     return await resource_of(platform, deployment.function_id)
 
 

@@ -9,8 +9,6 @@ the same one again.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
 from services.deployer.providers.provider import (
     CreateFunction,
     Desired,
@@ -24,14 +22,12 @@ from services.deployer.providers.provider import (
 )
 from shared.cloud.aws.functions import CONFIGURATION, LambdaFunction, Patience
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.errors import InternalError, NameTakenError, PlatformError
+from shared.domain.errors import InternalError, NameTakenError
 from shared.domain.placement import CloudFunction, Placement
 from shared.packages.store import PackageStore
 
 OpenConnection = Callable[[str], Awaitable[AwsConnection]]
 """Gives the way into an account by the id of its connection; raises ``NotConnectedError``."""
-
-_log = structlog.get_logger(__name__)
 
 
 class AwsProvider:
@@ -67,7 +63,8 @@ class AwsProvider:
             steps.append(StorePackage(sha256=desired.package_sha256, size_bytes=len(desired.content)))
         if cloud is None:
             # Never made, or deleted behind our back.
-            return (*steps, CreateFunction(region=placement.region, name=placement.name), OpenUrl(name=placement.name))
+            url = (OpenUrl(name=placement.name),) if placement.is_public else ()
+            return (*steps, CreateFunction(region=placement.region, name=placement.name), *url)
         if cloud.owner != desired.function_id:
             raise NameTakenError(
                 f"a function named {placement.name} already exists in the account in {placement.region}"
@@ -83,8 +80,16 @@ class AwsProvider:
                 )
             )
         if cloud.code_sha256 != desired.package_sha256 or cloud.architecture != spec.architecture:
-            steps.append(UpdateCode(name=placement.name, sha256=desired.package_sha256, architecture=spec.architecture))
-        if observed.active_sha256 is None and cloud.url is None:
+            steps.append(
+                UpdateCode(
+                    name=placement.name,
+                    sha256=desired.package_sha256,
+                    architecture=spec.architecture,
+                    sha256_before=cloud.code_sha256,
+                    architecture_before=cloud.architecture,
+                )
+            )
+        if observed.active_sha256 is None and cloud.url is None and placement.is_public:
             steps.append(OpenUrl(name=placement.name))  # the one who made it was cut off before
         return tuple(steps)
 
@@ -103,13 +108,17 @@ class AwsProvider:
             case UpdateCode():
                 await function.replace_code(await self._package(desired), step.architecture)
 
-    async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
-        for step in done:
-            if isinstance(step, UpdateConfiguration):
-                try:
-                    await (await self._function(_placement(desired))).configure(step.before)
-                except PlatformError as error:
-                    _log.warning("configuration_not_undone", function_id=desired.function_id, reason=error.message)
+    async def revert(self, begun: Sequence[ProviderStep], desired: Desired) -> None:
+        function = await self._function(_placement(desired))
+        for step in reversed(begun):
+            there = await function.describe()
+            if there is None:
+                return
+            match step:
+                case UpdateConfiguration() if any(getattr(there, name) != old for name, old in step.before.items()):
+                    await function.configure(step.before)
+                case UpdateCode() if there.code_sha256 != step.sha256_before:
+                    await function.replace_code(await self._packages.get(step.sha256_before), step.architecture_before)
 
     async def look(self, placement: Placement) -> CloudFunction | None:
         return await (await self._function(placement)).describe()

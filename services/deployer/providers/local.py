@@ -33,7 +33,7 @@ class LocalProvider:
         assert desired.content is not None, step
         await self._packages.put(desired.content)
 
-    async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
+    async def revert(self, begun: Sequence[ProviderStep], desired: Desired) -> None:
         """A package that nothing names is swept up after a while (``sweep.py``)."""
 
     async def look(self, placement: Placement) -> None:

@@ -116,11 +116,13 @@ class UpdateConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateCode:
-    """Put a package in the place of the one at the cloud."""
+    """Put a package in the place of the one at the cloud; the two of ``before`` undo it."""
 
     name: str
     sha256: str
     architecture: str
+    sha256_before: str = ""
+    architecture_before: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +160,8 @@ class Provider(Protocol):
     async def execute(self, step: ProviderStep, desired: Desired) -> None:
         """Carry out one step. Raises ``PlatformError``."""
 
-    async def revert(self, done: Sequence[ProviderStep], desired: Desired) -> None:
-        """Undo the steps that were carried out before one was refused, as far as that can be. Raises nothing."""
+    async def revert(self, begun: Sequence[ProviderStep], desired: Desired) -> None:
+        """Undo the steps that were begun, the last of which may have done nothing. Raises ``PlatformError``."""
 
     async def look(self, placement: Placement) -> CloudFunction | None:
         """Return what is there now; None: nothing, or there is no cloud to ask. Raises ``PlatformError``."""

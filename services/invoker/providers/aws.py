@@ -11,16 +11,19 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from services.invoker.providers.lambda_answer import report_of
 from shared.cloud.aws import errors
 from shared.cloud.aws.sessions import AwsSessions
 from shared.cloud.connections import Connections
-from shared.domain.errors import ThrottledError, UnavailableError
+from shared.domain.errors import PayloadTooLargeError, ThrottledError, UnavailableError
 from shared.domain.function import Function
 from shared.domain.outcome import Interrupted, Report, TimedOut, Timings
 from shared.domain.placement import Placement
+
+MAX_EVENT_BYTES = 6_291_556
+"""What Lambda takes as the event of a call that waits: 6 MB and a little."""
 
 _MARGIN_S = 30.0
 """Our own deadline comes first; this is for what goes on in a thread after it."""
@@ -47,6 +50,9 @@ class _Run:
             payload: bytes = answer["Payload"].read()
         except (ReadTimeoutError, ConnectionClosedError) as error:
             raise _AnswerLostError(str(error)) from error
+        except ClientError as error:
+            self.begun = not errors.is_expired(error)
+            raise
         tail = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
         return payload, answer.get("FunctionError"), tail
 
@@ -63,10 +69,17 @@ class AwsRunner:
         Run a function once; ``limit_s`` bounds how long its answer is waited for.
 
         Raises:
+            PayloadTooLargeError: the event is larger than Lambda takes.
             ThrottledError: the account has too many runs at once; nothing was begun.
-            UnavailableError: AWS is out of reach, or no thread became free; nothing was begun.
+            UnavailableError: AWS is out of reach or still makes the function, or no thread became free; nothing was
+                begun.
             PlatformError: AWS refuses: the function is gone, our role may not call it, ...
         """
+        if len(event) > MAX_EVENT_BYTES:
+            raise PayloadTooLargeError(
+                f"AWS Lambda takes events of at most {MAX_EVENT_BYTES} bytes (6 MB); this one has {len(event)}",
+                limit=MAX_EVENT_BYTES,
+            )
         connection = await self._connections.aws(placement.connection_id)
         run = _Run(placement.name, event)
         began = time.monotonic()

@@ -16,14 +16,21 @@ from typing import Any, TypeVar
 import structlog
 
 from shared.cloud.aws.describe import OWNER_TAG, cloud_function_of, is_busy, reason_of, state_of
-from shared.cloud.aws.errors import ROLE_ISSUE
-from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.cloud_errors import CloudFunctionGoneError, CloudRefusedError
-from shared.domain.errors import IllegalStateError, NameTakenError, PlatformError, UnavailableError
+from shared.cloud.aws.errors import BUSY_ISSUE, ROLE_ISSUE
+from shared.cloud.aws.sessions import CALL_S, AwsConnection, AwsSessions
+from shared.domain.cloud_errors import (
+    FAILED_ISSUE,
+    CloudFunctionGoneError,
+    CloudRefusedError,
+    CloudUnavailableError,
+)
+from shared.domain.errors import NameTakenError, PlatformError
 from shared.domain.function import VersionSpec
 from shared.domain.placement import CloudFunction, CloudState, Placement
 
 DEFAULT_ROLE = "GatewaysAppLambdaExecutionRole"
+_CALL_S = 20.0
+"""For calls that bring no package; those that do have longer."""
 _PERMISSIONS: Mapping[str, Mapping[str, object]] = {
     "FunctionURLAllowPublicAccess": {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
     "FunctionURLInvokeAllowPublicAccess": {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
@@ -49,12 +56,12 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long to wait for AWS: ``settle_s`` for a change, polled more and more slowly; how often for a role."""
+    """How long to wait for AWS: ``settle_s`` for a change, polled more and more slowly; ``role_wait_s`` for a role."""
 
     settle_s: float = 60.0
     first_poll_s: float = 0.2
     longest_poll_s: float = 2.0
-    role_tries: int = 4
+    role_wait_s: float = 6.0
     role_pause_s: float = 2.0
 
 
@@ -105,14 +112,15 @@ class LambdaFunction:
             "PackageType": "Zip",
             "Tags": {**self._placement.labels, OWNER_TAG: self._placement.function_id},
         }
-        for attempt in range(1, self._patience.role_tries + 1):
+        give_up_at = time.monotonic() + self._patience.role_wait_s
+        while True:
             try:
-                await self._call(lambda aws: aws.create_function(**request), "create the function")
+                await self._call(lambda aws: aws.create_function(**request), "create the function", deadline_s=CALL_S)
             except NameTakenError:
                 await self._demand_ours()
                 return  # an earlier try of ours that was cut off
             except CloudRefusedError as error:
-                if error.fields.get("issue") != ROLE_ISSUE or attempt == self._patience.role_tries:
+                if error.fields.get("issue") != ROLE_ISSUE or time.monotonic() >= give_up_at:
                     raise
                 await asyncio.sleep(self._patience.role_pause_s)
             else:
@@ -140,7 +148,7 @@ class LambdaFunction:
 
         Raises:
             CloudRefusedError: AWS does not take the change, or took it and failed.
-                UnavailableError: AWS is busy with another change for too long.
+            CloudUnavailableError: AWS is busy with another change for too long.
         """
         request = _parameters(changes) | {"FunctionName": self._name}
         await self._change(
@@ -160,7 +168,7 @@ class LambdaFunction:
         """Delete the function, its URL with it. One that is gone, or is not ours, is left as it is."""
         try:
             answer = await self._call(lambda aws: aws.get_function(FunctionName=self._name), "read the function")
-            if (answer.get("Tags") or {}).get(OWNER_TAG, self._placement.function_id) == self._placement.function_id:
+            if (answer.get("Tags") or {}).get(OWNER_TAG) == self._placement.function_id:
                 await self._call(lambda aws: aws.delete_function(FunctionName=self._name), "delete the function")
         except CloudFunctionGoneError:
             return
@@ -224,17 +232,17 @@ class LambdaFunction:
         while True:
             await self._settled(deadline)
             try:
-                await self._call(request, what)
+                await self._call(request, what, deadline_s=CALL_S)
                 break
-            except IllegalStateError as error:
+            except CloudUnavailableError as error:
                 # Somebody else's change came between our look and our call.
-                if time.monotonic() >= deadline:
-                    raise UnavailableError("AWS is changing the function already, for too long") from error
+                if error.fields.get("issue") != BUSY_ISSUE or time.monotonic() >= deadline:
+                    raise
                 await asyncio.sleep(self._patience.first_poll_s)
         configuration = await self._settled(deadline)
         if state_of(configuration) is CloudState.FAILED:
             reason = reason_of(configuration) or "no reason given"
-            raise CloudRefusedError(f"AWS could not {what}: {reason}", details=reason, issue="failed")
+            raise CloudRefusedError(f"AWS could not {what}: {reason}", details=reason, issue=FAILED_ISSUE)
 
     async def _settled(self, deadline: float) -> Mapping[str, Any]:
         """Wait until AWS is not at the function, or the deadline has passed; return its configuration then."""
@@ -249,8 +257,10 @@ class LambdaFunction:
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, self._patience.longest_poll_s)
 
-    async def _call(self, request: Callable[[Any], Answer], what: str) -> Answer:
-        return await self._sessions.call(self._connection, self._placement.region, request, what=what, role=self._role)
+    async def _call(self, request: Callable[[Any], Answer], what: str, *, deadline_s: float = _CALL_S) -> Answer:
+        return await self._sessions.call(
+            self._connection, self._placement.region, request, what=what, role=self._role, deadline_s=deadline_s
+        )
 
 
 def _permit(request: Mapping[str, object], aws: Any) -> None:

@@ -20,9 +20,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.cloud.aws.errors import is_expired, translate
-from shared.domain.cloud_errors import CloudRefusedError
-from shared.domain.errors import UnavailableError
+from shared.cloud.aws.errors import is_expired, not_known, translate, unanswered
+from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError
 from shared.process.aws_settings import AwsSettings
 
 MANAGE = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
@@ -32,10 +31,11 @@ INVOKE = Config(connect_timeout=5, read_timeout=920, retries={"mode": "standard"
 """For runs of functions: they may last 15 minutes, and are never repeated behind our back."""
 
 CALL_S = 90.0
-_ENTER = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-_ENTER_S = 40.0
+_ENTER = Config(connect_timeout=4, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+_ENTER_S = 20.0
 _VALID_S = 3600  # more is refused to a role that was itself entered by a role
 _EARLY_S = 300.0
+_ROLE_PAUSE_S = 0.5
 _MOST_ENTERED = 500
 _MOST_CLIENTS = 20  # regions times services in one account
 
@@ -112,37 +112,59 @@ class AwsSessions:
         ``what`` and ``role`` are for the text of an error: see ``errors.translate``.
 
         Raises:
-            PlatformError: AWS's answer, translated; ``UnavailableError`` when none came within the deadline.
+            PlatformError: AWS's answer, translated; ``CloudUnavailableError`` when none came within the deadline.
         """
         try:
             async with asyncio.timeout(deadline_s):
-                entered = await self._enter(connection, region)
-                return await self._in_thread(partial(self._request, entered, service, region, request))
+                try:
+                    return await self._call(connection, region, service, request)
+                except ClientError as error:
+                    if not is_expired(error):
+                        raise
+                    # Nothing was done; whoever enters anew is known again.
+                    self.forget(connection.id)
+                    return await self._call(connection, region, service, request)
         except TimeoutError as error:
-            raise UnavailableError(f"AWS did not answer within {deadline_s:g} s") from error
+            raise unanswered(deadline_s) from error
         except (BotoCoreError, ClientError) as error:
             if is_expired(error):
-                self.forget(connection.id)  # the next call enters anew
+                self.forget(connection.id)
             raise translate(error, what, role=role) from error
 
-    async def check(self, connection: AwsConnection, region: str) -> None:
+    async def check(self, connection: AwsConnection, region: str, *, patience_s: float = 0.0) -> None:
         """
         See whether we are let in, whatever is known from before.
+
+        AWS takes some seconds to know a role that was just made, and denies it until then: for so long it is asked
+        again.
 
         Raises:
             CloudDeniedError: the role does not exist, does not trust us, or asks for another external id.
             CloudRefusedError: it is a role of another account.
-            UnavailableError: AWS is out of reach.
+            CloudUnavailableError: AWS is out of reach.
         """
         self.forget(connection.id)
-        await self.call(
-            connection, region, lambda sts: sts.get_caller_identity(), what="enter the account", service="sts"
-        )
+        give_up_at = time.monotonic() + patience_s
+        while True:
+            try:
+                await self.call(connection, region, _who, what="enter the account", service="sts")
+            except CloudDeniedError:
+                if time.monotonic() + _ROLE_PAUSE_S > give_up_at:
+                    raise
+            else:
+                return
+            await asyncio.sleep(_ROLE_PAUSE_S)
 
     def forget(self, connection_id: str) -> None:
         """Leave an account: what was given for the connection is used no more."""
         for connection in [each for each in self._entered if each.id == connection_id]:
             _close(self._entered.pop(connection))
+
+    async def _call(
+        self, connection: AwsConnection, region: str, service: str, request: Callable[[Any], Answer]
+    ) -> Answer:
+        entered = await self._enter(connection, region)
+        return await self._in_thread(partial(self._request, entered, service, region, request))
 
     async def _enter(self, connection: AwsConnection, region: str) -> _Entered:
         entered = self._entered.get(connection)
@@ -154,8 +176,11 @@ class AwsSessions:
             self._entered.move_to_end(connection)
         async with entered.lock:
             if entered.ends_at - _EARLY_S <= self._clock():
-                async with asyncio.timeout(_ENTER_S):
-                    credentials, ends_at = await self._in_thread(partial(self._assume, connection, region))
+                try:
+                    async with asyncio.timeout(_ENTER_S):
+                        credentials, ends_at = await self._in_thread(partial(self._assume, connection, region))
+                except TimeoutError as error:
+                    raise unanswered(_ENTER_S) from error
                 _close(entered)
                 entered.credentials, entered.ends_at = credentials, ends_at
         return entered
@@ -171,6 +196,8 @@ class AwsSessions:
                 DurationSeconds=_VALID_S,
             )["Credentials"]
         except (BotoCoreError, ClientError) as error:
+            if is_expired(error):
+                raise not_known() from error
             raise translate(error, f"enter the account as {connection.role_arn}") from error
         finally:
             sts.close()
@@ -216,6 +243,10 @@ class AwsSessions:
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _who(sts: Any) -> None:
+    sts.get_caller_identity()
 
 
 def _close(entered: _Entered) -> None:

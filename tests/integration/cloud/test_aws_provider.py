@@ -4,6 +4,7 @@ import pytest
 
 from services.deployer.providers.provider import (
     CreateFunction,
+    Observed,
     OpenUrl,
     ProviderStep,
     StorePackage,
@@ -142,7 +143,7 @@ async def test_a_role_that_was_just_made_is_tried_again(aws: FakeAws, ground: Gr
 async def test_a_role_that_is_never_believed_is_named_with_its_trust_and_nothing_is_made(
     aws: FakeAws, ground: Ground
 ) -> None:
-    aws.fail("CreateFunction", *[AwsError(400, "InvalidParameterValueException", ROLE_TEXT)] * 3)
+    aws.fail("CreateFunction", *[AwsError(400, "InvalidParameterValueException", ROLE_TEXT)] * 100)
 
     with pytest.raises(CloudRefusedError) as caught:
         await ground.deploy(await ground.desired())
@@ -305,3 +306,32 @@ async def test_the_variables_of_a_function_are_not_shown_by_what_is_logged(groun
     assert seen.environment == {"TOKEN": "hunter2"}
     assert "hunter" not in f"{seen}{steps}"
     assert SPEC.environment
+
+
+async def test_a_change_of_which_nobody_knows_how_far_it_came_is_taken_back(aws: FakeAws, ground: Ground) -> None:
+    before = await ground.desired()
+    await ground.deploy(before)
+    was = dict(aws.functions["thumbs"].configuration)
+    after = changed(await ground.desired(files={"lambda_function.py": "x = 2\n"}), memory_mb=256, architecture="x86_64")
+    seen = await ground.provider.observe(after)
+    steps = ground.provider.plan(after, Observed(active_sha256=ground.active, stored=seen.stored, cloud=seen.cloud))
+    for step in steps:
+        await ground.provider.execute(step, after)
+
+    await ground.provider.revert(steps, after)
+
+    there = aws.functions["thumbs"].configuration
+    for name in ("MemorySize", "Architectures", "CodeSha256"):
+        assert there[name] == was[name]
+    updates = len(aws.calls)
+    await ground.provider.revert(steps, after)
+    assert not [action for action in aws.calls[updates:] if action.startswith("Update")]
+
+
+async def test_a_function_that_does_not_say_it_is_ours_is_not_removed(aws: FakeAws, ground: Ground) -> None:
+    await ground.deploy(await ground.desired())
+    aws.functions["thumbs"].tags.clear()
+
+    await ground.provider.remove(ground.placement())
+
+    assert "thumbs" in aws.functions

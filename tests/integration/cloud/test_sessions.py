@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError
+from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError, CloudUnavailableError
 from shared.domain.errors import UnavailableError
 from shared.process.aws_settings import AwsSettings
 from tests.support.fake_aws import AwsError, FakeAws
@@ -110,13 +110,38 @@ async def test_a_call_ends_at_its_deadline(aws: FakeAws, sessions: AwsSessions, 
         )
 
 
-async def test_what_aws_does_not_take_any_more_is_not_used_again(
+async def test_what_aws_does_not_take_any_more_is_asked_for_anew_once(
     aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
 ) -> None:
+    expired = AwsError(403, "ExpiredToken", "expired")
     await ask(sessions, connection)
-    aws.fail("GetCallerIdentity", AwsError(403, "ExpiredToken", "expired"))
-
-    with pytest.raises(CloudDeniedError):
-        await ask(sessions, connection)
+    aws.fail("GetCallerIdentity", expired)
     await ask(sessions, connection)
     assert aws.count("AssumeRole") == 2
+
+    aws.fail("GetCallerIdentity", expired, expired)
+    with pytest.raises(CloudDeniedError):
+        await ask(sessions, connection)
+
+
+async def test_our_own_credentials_that_aws_does_not_take_are_no_fault_of_the_customers(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    aws.fail("AssumeRole", AwsError(403, "InvalidClientTokenId", "The security token is invalid"))
+
+    with pytest.raises(CloudUnavailableError, match="own credentials"):
+        await ask(sessions, connection)
+
+
+async def test_a_role_that_aws_does_not_know_yet_is_waited_for_within_a_bound(
+    aws: FakeAws, sessions: AwsSessions, connection: AwsConnection
+) -> None:
+    denied = AwsError(403, "AccessDenied", "not authorized to perform: sts:AssumeRole")
+    aws.fail("AssumeRole", denied, denied)
+    await sessions.check(connection, REGION, patience_s=5)
+    assert aws.count("AssumeRole") == 3
+
+    aws.fail("AssumeRole", denied, denied)
+    with pytest.raises(CloudDeniedError):
+        await sessions.check(connection, REGION, patience_s=0.1)
+    assert aws.count("AssumeRole") == 4

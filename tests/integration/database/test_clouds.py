@@ -1,11 +1,13 @@
 """Connections into cloud accounts, the projects linked to them, and where functions are."""
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from shared.cloud.connections import Connections
-from shared.database import cloud_connections, deployments, functions, placements
+from shared.database import cloud_connections, deployments, functions, leftovers, placements
 from shared.database.cloud_connections import CloudConnection
 from shared.database.deployments import NewDeployment
 from shared.domain.cloud_errors import NotConnectedError
@@ -37,6 +39,7 @@ async def connected(world: World, name: str = "Prod") -> CloudConnection:
         world.db, (await pending(world)).id, name=name, cloud_account_id=ACCOUNT, role_arn=ROLE
     )
     assert made is not None
+    await cloud_connections.link(world.db, await project_id(world), made.id)
     return made
 
 
@@ -167,6 +170,86 @@ async def test_only_a_connection_that_may_be_used_is_linked_or_given_functions(w
     with pytest.raises(NotConnectedError):
         await deployments.open_deployment(world.db, placed(world, waiting))
     assert await functions.count_functions(world.db, world.first.account_id) == 0
+
+
+async def test_a_function_is_only_made_where_its_project_is_linked_to_at_that_moment(world: World) -> None:
+    made, project = await connected(world), await project_id(world)
+    await cloud_connections.link(world.db, project, None)
+    with pytest.raises(NotConnectedError):
+        await deployments.open_deployment(world.db, placed(world, made))
+
+    # Whoever unlinks while a create is being written waits for it, and then finds the function.
+    await cloud_connections.link(world.db, project, made.id)
+    new = placed(world, made)
+    async with asyncio.TaskGroup() as tasks, world.db.transaction() as connection:
+        await connection.execute("SELECT 1 FROM projects WHERE id = $1 FOR SHARE", project)
+        unlinking = tasks.create_task(refused(cloud_connections.link(world.db, project, None)))
+        await asyncio.sleep(0)
+        await deployments.open_deployment(world.db, new)
+    assert await unlinking
+    assert await placements.find_placed(world.db, new.function_id) is not None
+
+
+async def refused(work: Awaitable[None]) -> bool:
+    try:
+        await work
+    except IllegalStateError:
+        return True
+    return False
+
+
+async def test_what_a_create_that_was_given_up_may_have_left_keeps_its_connection_until_it_is_gone(
+    world: World,
+) -> None:
+    made = await connected(world)
+    new = placed(world, made)
+    await deployments.open_deployment(world.db, new)
+
+    assert await deployments.give_up(world.db, new.id, IllegalStateError("no").record())
+
+    [left] = await leftovers.due(world.db, 10)
+    assert (left.placement.function_id, left.placement.name) == (new.function_id, "thumbs")
+    assert (left.placement.connection_id, left.placement.region) == (made.id, "eu-west-1")
+    with pytest.raises(IllegalStateError, match="taken away"):
+        await cloud_connections.delete_connection(world.db, made.id)
+    await leftovers.put_off(world.db, new.function_id, 60)
+    assert await leftovers.due(world.db, 10) == []
+    await leftovers.forget(world.db, new.function_id)
+    await cloud_connections.delete_connection(world.db, made.id)
+
+
+async def test_a_change_that_was_given_up_is_looked_at(world: World) -> None:
+    new = placed(world, await connected(world))
+    await deploy(world, new)
+    await placements.record_seen(world.db, new.function_id, seen(state=CloudState.ACTIVE))
+    change = NewDeployment(function_id=new.function_id, spec=new.spec)
+    await deployments.open_deployment(world.db, change)
+
+    await deployments.give_up(world.db, change.id, IllegalStateError("no").record())
+
+    assert await placements.unsettled(world.db, 60, 10) == [new.function_id]
+    assert await leftovers.due(world.db, 10) == []
+
+
+async def test_a_function_that_its_cloud_does_not_tell_of_goes_to_the_end_and_fails_in_the_end(world: World) -> None:
+    made = await connected(world)
+    functions_there = [placed(world, made, name) for name in ("a", "b")]
+    for new in functions_there:
+        await deploy(world, new)
+        await placements.record_seen(world.db, new.function_id, seen())
+    first, second = (new.function_id for new in functions_there)
+    assert await placements.unsettled(world.db, 0, 1) == [first]
+
+    await placements.record_unseen(world.db, first, "denied", 60)
+    assert await placements.unsettled(world.db, 0, 2) == [second, first]
+    await placements.record_unseen(world.db, first, None, 0)
+    assert await placements.unsettled(world.db, 0, 2) == [second, first]
+    await placements.record_unseen(world.db, first, "denied", 0)
+
+    assert await placements.unsettled(world.db, 0, 2) == [second]
+    found = await placements.find_placed(world.db, first)
+    assert found is not None
+    assert (found.state, found.reason) == (CloudState.FAILED, "denied")
 
 
 async def test_a_place_has_one_function_of_a_name_whatever_the_project(world: World) -> None:

@@ -29,6 +29,8 @@ async def connect(world: World) -> CloudConnection:
         world.db, connection_id, name="Prod", cloud_account_id=ACCOUNT, role_arn=ROLE
     )
     assert made is not None
+    project_id = await world.db.fetchval("SELECT project_id FROM environments WHERE id = $1", world.environment_id)
+    await cloud_connections.link(world.db, project_id, made.id)
     return made
 
 

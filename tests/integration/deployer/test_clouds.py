@@ -1,5 +1,6 @@
 """Functions at a cloud through a running deployer, on a real database and an AWS that takes its time."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from services.deployer.providers.providers import Providers
 from services.deployer.watch import watch
-from shared.database import cloud_connections, functions, placements
+from shared.database import cloud_connections, deployments, functions, placements
 from shared.database.deployments import NewDeployment
 from shared.database.placements import Placed
 from shared.domain.errors import ErrorRecord
@@ -34,7 +35,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 
 @pytest.fixture(autouse=True)
 async def _deployer(yard: Yard, aws: FakeAws) -> None:
-    await yard.start_deployer(replace(Settings(), aws=AwsSettings(endpoint_url=aws.url)))
+    await yard.start_deployer(replace(Settings(), aws=AwsSettings(endpoint_url=aws.url, patience_s=1, role_wait_s=0)))
 
 
 async def made(yard: Yard) -> NewDeployment:
@@ -140,6 +141,81 @@ async def test_a_change_that_is_refused_leaves_the_function_as_it_was_in_both_pl
     assert await yard.function(new) == before
     assert aws.functions["thumbs"].configuration["MemorySize"] == 128
     assert await change(yard, new, spec=replace(SPEC, memory_mb=512)) is None
+
+
+THROTTLED = AwsError(429, "TooManyRequestsException", "Rate exceeded")
+
+
+async def test_a_create_that_aws_cannot_do_now_is_refused_after_a_while_and_may_be_asked_for_again(
+    yard: Yard, aws: FakeAws
+) -> None:
+    aws.fail("CreateFunction", *[THROTTLED] * 100)
+    connection = await connect(yard.world)
+    error = (await yard.end_of(await yard.ask(await a_create(yard.world, yard.store, connection)))).error
+
+    assert error is not None
+    assert (error.code, error.fields["details"]) == ("cloud.unavailable", "Rate exceeded")
+    assert error.fields["suggestion"]
+    assert yard.dead == []
+    assert await functions.count_functions(yard.db, yard.world.first.account_id) == 0
+    aws.fails.clear()
+    again = await yard.ask(await a_create(yard.world, yard.store, connection))
+    assert (await yard.end_of(again)).error is None
+
+
+async def test_a_create_that_was_given_up_is_taken_away_where_it_was_made(yard: Yard, aws: FakeAws) -> None:
+    aws.fail("CreateFunctionUrlConfig", *[AwsError(400, "InvalidParameterValueException", "no")])
+    aws.fail("DeleteFunction", *[AwsError(403, "AccessDeniedException", "not yet")])
+    aws.held["GetFunctionUrlConfig"] = held = threading.Event()
+    new = await yard.ask(await a_create(yard.world, yard.store, await connect(yard.world)))
+    await eventually(lambda: "thumbs" in aws.functions and aws.count("GetFunctionUrlConfig"), within_s=20)
+
+    await deployments.give_up(yard.db, new.id, ErrorRecord(code="internal.unexpected", kind="internal", message="dead"))
+    held.set()
+
+    async def looked_for() -> bool:
+        await yard.db.execute("UPDATE leftovers SET due_at = now()")
+        return not aws.functions
+
+    await eventually(looked_for, within_s=20)
+    assert await yard.db.fetchval("SELECT count(*) FROM leftovers") == 1
+    await yard.db.execute("UPDATE leftovers SET left_at = now() - interval '1 hour', due_at = now()")
+    await eventually(lambda: no_leftovers(yard), within_s=20)
+
+
+async def no_leftovers(yard: Yard) -> bool:
+    left: int = await yard.db.fetchval("SELECT count(*) FROM leftovers")
+    return left == 0
+
+
+async def test_what_somebody_else_makes_between_our_look_and_our_create_is_theirs(yard: Yard, aws: FakeAws) -> None:
+    connection = await connect(yard.world)
+    aws.held["CreateFunction"] = held = threading.Event()
+    new = await yard.ask(await a_create(yard.world, yard.store, connection))
+    await eventually(lambda: aws.count("CreateFunction"), within_s=20)
+    aws.create({"FunctionName": "thumbs", "Code": {"ZipFile": ""}, "MemorySize": 128, "Timeout": 3})
+    held.set()
+
+    error = (await yard.end_of(new)).error
+
+    assert error is not None
+    assert error.code == "function.name_taken"
+    assert "thumbs" in aws.functions
+
+
+async def test_a_delete_while_aws_changes_the_function_waits_for_it(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    busy = AwsError(409, "ResourceConflictException", "The operation cannot be performed at this time")
+    aws.fail("DeleteFunction", *[busy] * 100)
+    error = await change(yard, new, action="remove")
+    assert error is not None
+    assert error.code == "cloud.unavailable"
+    assert (await yard.function(new)).status is FunctionStatus.ACTIVE
+
+    aws.fails.clear()
+    aws.fail("DeleteFunction", busy, busy)
+    assert await change(yard, new, action="remove") is None
+    assert aws.functions == {}
 
 
 async def test_a_sync_takes_over_what_was_changed_at_the_cloud(yard: Yard, aws: FakeAws) -> None:

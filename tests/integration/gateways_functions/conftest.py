@@ -35,7 +35,9 @@ def aws(package_aws: FakeAws) -> FakeAws:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def api(database_server: DatabaseServer, package_aws: FakeAws) -> AsyncIterator[Running]:
     url = database_server.create()
-    async with running(url, None, "real", TIDEMILL_AWS_ENDPOINT_URL=package_aws.url) as started:
+    async with running(
+        url, None, "real", TIDEMILL_AWS_ENDPOINT_URL=package_aws.url, TIDEMILL_AWS_ROLE_WAIT_S="0"
+    ) as started:
         yield started
     database_server.drop(url)
 

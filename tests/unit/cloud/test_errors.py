@@ -3,9 +3,14 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from shared.cloud.aws.errors import ROLE_ISSUE, THROTTLED_ISSUE, UNSURE_ISSUE, translate
-from shared.domain.cloud_errors import CloudDeniedError, CloudFunctionGoneError, CloudRefusedError
-from shared.domain.errors import IllegalStateError, NameTakenError, PlatformError, UnavailableError
+from shared.cloud.aws.errors import BUSY_ISSUE, ROLE_ISSUE, THROTTLED_ISSUE, UNSURE_ISSUE, translate
+from shared.domain.cloud_errors import (
+    CloudDeniedError,
+    CloudFunctionGoneError,
+    CloudRefusedError,
+    CloudUnavailableError,
+)
+from shared.domain.errors import NameTakenError, PayloadTooLargeError, PlatformError
 
 ROLE = "arn:aws:iam::111122223333:role/own"
 
@@ -27,11 +32,12 @@ def told(code: str, message: str = "as it is", status: int = 400) -> PlatformErr
         ("UnrecognizedClientException", "unknown", 403, CloudDeniedError),
         ("ResourceNotFoundException", "Function not found", 404, CloudFunctionGoneError),
         ("ResourceConflictException", "Function already exist: f", 409, NameTakenError),
-        ("ResourceConflictException", "An update is in progress", 409, IllegalStateError),
-        ("TooManyRequestsException", "Rate exceeded", 429, UnavailableError),
-        ("ThrottlingException", "Rate exceeded", 400, UnavailableError),
-        ("ServiceException", "oops", 500, UnavailableError),
-        ("EC2ThrottledException", "oops", 502, UnavailableError),
+        ("ResourceConflictException", "An update is in progress", 409, CloudUnavailableError),
+        ("TooManyRequestsException", "Rate exceeded", 429, CloudUnavailableError),
+        ("ThrottlingException", "Rate exceeded", 400, CloudUnavailableError),
+        ("ServiceException", "oops", 500, CloudUnavailableError),
+        ("EC2ThrottledException", "oops", 502, CloudUnavailableError),
+        ("RequestTooLargeException", "Request must be smaller than 6291556 bytes", 413, PayloadTooLargeError),
         ("InvalidParameterValueException", "The runtime go1.x is no longer supported", 400, CloudRefusedError),
         ("CodeStorageExceededException", "too much", 400, CloudRefusedError),
         ("MadeTomorrowException", "?", 400, CloudRefusedError),
@@ -70,6 +76,7 @@ def test_a_role_that_may_not_be_passed_is_named_in_the_suggestion() -> None:
 def test_throttling_can_be_told_from_an_outage() -> None:
     assert told("TooManyRequestsException", status=429).fields["issue"] == THROTTLED_ISSUE
     assert told("ServiceException", status=500).fields["issue"] == UNSURE_ISSUE
+    assert told("ResourceConflictException", "An update is in progress", 409).fields["issue"] == BUSY_ISSUE
     assert told("EC2ThrottledException", status=502).fields["issue"] not in (UNSURE_ISSUE, THROTTLED_ISSUE)
 
 
@@ -81,6 +88,6 @@ def test_no_network_and_no_credentials_are_our_own_trouble() -> None:
     away = translate(EndpointConnectionError(endpoint_url="https://sts"), "enter the account")
     nobody = translate(NoCredentialsError(), "enter the account")
 
-    assert type(away) is type(nobody) is UnavailableError
+    assert type(away) is type(nobody) is CloudUnavailableError
     assert "credentials" in nobody.message
     assert "https://sts" not in away.message

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.deployer.deploy import plan
+from services.deployer.planning import plan
 from services.deployer.providers.local import LocalProvider
 from services.deployer.providers.provider import (
     ActivateVersion,

@@ -96,6 +96,7 @@ _BY_CODE = {
     "cloud.not_connected": _INVOCATION,
     "cloud.denied": _INVOCATION,
     "cloud.refused": _INVOCATION,
+    "cloud.unavailable": _UNREACHABLE,
     "route.not_found": _ENDPOINT,
     "route.method_not_allowed": _ENDPOINT,
     "function.name_taken": _ALREADY_EXISTS,

@@ -20,6 +20,7 @@ _BY_CODE: Mapping[str, tuple[int, str]] = {
     "access.too_many_failed_logins": (429, "Too many failed logins"),
     "cloud.denied": (403, "Insufficient permissions"),
     "cloud.refused": (500, "Refused by the cloud provider"),
+    "cloud.unavailable": (500, "Cloud provider unavailable"),
 }
 _BY_KIND: Mapping[Kind, tuple[int, str]] = {
     Kind.INVALID: (400, "Bad Request"),
@@ -38,6 +39,7 @@ _NOT_CONNECTED: Mapping[Any, str] = {
     "not active": "Cloud connection not active",
     "refused": "Cloud connection failed",
 }
+_LATER = (429, 503)
 _RETRY_AFTER_S = 1
 _TOLD_OTHERWISE = frozenset({"what", "case", "allow", "limit", "currentValue", "maxKeys", "reset_in_seconds"})
 
@@ -59,6 +61,6 @@ def render(error: PlatformError) -> web.Response:
     elif "what" in error.fields:
         title = f"{error.fields['what']} not found"
     response = json_response({"error": title, "message": error.message, **more}, status)
-    if error.kind in (Kind.THROTTLED, Kind.TIMEOUT, Kind.UNAVAILABLE):
+    if error.kind in (Kind.THROTTLED, Kind.TIMEOUT, Kind.UNAVAILABLE) and status in _LATER:
         response.headers["Retry-After"] = str(error.fields.get("reset_in_seconds", _RETRY_AFTER_S))
     return response

@@ -14,8 +14,7 @@ from services.api.operations import activities, resources
 from services.api.operations.activities import Done
 from services.api.operations.places import InEnvironment, enter_environment
 from shared.database.resources import Resource
-from shared.domain.cloud_errors import CloudRefusedError
-from shared.domain.errors import UnavailableError
+from shared.domain.cloud_errors import CloudRefusedError, CloudUnavailableError
 from shared.domain.placement import LOCAL
 from shared.domain.workspace import Permission
 
@@ -79,10 +78,6 @@ def refusals(what: str) -> Iterator[None]:
     """Say of what a cloud refuses what could not be done: ``what`` is as in "Failed to create function"."""
     try:
         yield
-    except CloudRefusedError as error:
+    except (CloudRefusedError, CloudUnavailableError) as error:
         error.fields = {**error.fields, "case": f"Failed to {what}"}
-        raise
-    except UnavailableError as error:
-        if "details" in error.fields:
-            error.fields = {**error.fields, "case": f"Failed to {what}"}
         raise

@@ -60,6 +60,8 @@ CREATE TABLE placements (
     state text CHECK (state IN ('creating', 'active', 'inactive', 'updating', 'failed')),
     reason text,
     facts jsonb NOT NULL DEFAULT '{}',
+    is_public boolean NOT NULL DEFAULT true,
+    changed_at timestamptz NOT NULL DEFAULT now(),
     looked_at timestamptz,
     removed_at timestamptz
 );
@@ -69,3 +71,19 @@ CREATE UNIQUE INDEX placements_name ON placements (provider, cloud_account_id, r
 CREATE INDEX placements_connection ON placements (connection_id) WHERE removed_at IS NULL;
 
 CREATE INDEX placements_unsettled ON placements (looked_at) WHERE state IN ('creating', 'updating');
+
+-- What creates that were given up may have left at a cloud. It is taken away there until it is sure to be gone.
+CREATE TABLE leftovers (
+    function_id text COLLATE "C" PRIMARY KEY,
+    connection_id text COLLATE "C" NOT NULL REFERENCES cloud_connections (id),
+    provider text NOT NULL,
+    cloud_account_id text COLLATE "C" NOT NULL,
+    region text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    left_at timestamptz NOT NULL DEFAULT now(),
+    due_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX leftovers_due ON leftovers (due_at);
+
+CREATE INDEX leftovers_connection ON leftovers (connection_id);

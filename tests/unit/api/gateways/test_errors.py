@@ -31,7 +31,7 @@ STATUS = {
     Kind.UNAVAILABLE: 503,
     Kind.INTERNAL: 500,
 }
-BY_CODE = {"route.method_not_allowed": 405, "cloud.refused": 500}
+BY_CODE = {"route.method_not_allowed": 405, "cloud.refused": 500, "cloud.unavailable": 500}
 
 
 def shown(response: web.Response) -> dict[str, Any]:

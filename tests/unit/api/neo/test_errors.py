@@ -55,6 +55,7 @@ WORDS = {
     "cloud.not_connected": (400, "invalid_request"),
     "cloud.denied": (403, "forbidden"),
     "cloud.refused": (400, "invalid_request"),
+    "cloud.unavailable": (503, "service_unavailable"),
     "route.method_not_allowed": (405, "method_not_allowed"),
     "function.name_taken": (409, "conflict"),
     user_errors.EmailUsedError.code: (409, "conflict"),
