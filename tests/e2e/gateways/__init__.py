@@ -5,13 +5,18 @@ Where each acceptance check of contracts/gateways.md section 9 is tested (paths 
 ``tests/architecture/test_acceptance.py``). The providers of check 53 are those there are: this installation and AWS.
 
 integration/api_gateways/test_access.py
-    1 3     test_functions_are_listed_with_a_session_or_a_key_and_with_nothing_else
+    1 2 3   test_functions_are_listed_with_a_session_or_a_key_and_with_nothing_else
     5       test_a_place_that_is_not_there_and_one_of_others_are_told_apart
     6       test_each_role_may_do_with_functions_what_it_allows
 integration/api_gateways/test_sessions.py
     2       test_without_a_valid_credential_everything_is_refused
     2       test_logging_out_ends_the_session_at_once_and_no_other
+    4       test_a_key_acts_as_its_user_in_either_header_until_it_is_revoked
     4       test_the_eleventh_key_is_refused_however_many_ask_at_once
+integration/api_gateways/test_intruders.py
+    5       test_strangers_get_at_nothing_by_its_path
+    6       test_every_operation_of_a_workspace_asks_for_what_a_role_must_allow
+    27      test_what_is_in_one_environment_is_in_no_other_of_the_same_people
 integration/gateways_functions/test_functions.py
     6       test_what_a_role_does_not_allow_is_refused
     8       test_a_project_without_a_cloud_makes_nothing
@@ -49,6 +54,10 @@ integration/gateways_functions/test_clouds.py
     44 45   test_a_delete_is_denied_or_done
     50      test_a_role_that_cannot_be_assumed_is_named_with_its_trust
     50      test_a_create_that_the_account_refuses_says_why_and_leaves_no_row
+integration/gateways_functions/test_execution_role.py
+    14 15 16  test_functions_run_as_the_role_that_the_settings_name
+integration/gateways_functions/test_secrets.py
+    26      test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear
 integration/cloud/test_aws_moto.py
     13 53   test_a_function_lives_its_life_in_the_customers_account
 integration/cloud/test_aws_provider.py
@@ -77,7 +86,7 @@ integration/api_gateways/test_resource_connections.py
 integration/api_gateways/test_plans.py
     47      test_the_sixth_function_is_refused_on_the_free_plan_until_one_is_deleted
 integration/api_gateways/test_catalogue.py
-    48      test_catalogues_are_told_to_anybody
+    48 49   test_catalogues_are_told_to_anybody
     49      test_with_a_workspace_the_types_of_resources_say_whether_the_caller_may_make_one
 integration/gateways_functions/test_invoke.py
     51      test_a_payload_goes_in_and_the_result_comes_out_with_the_log
