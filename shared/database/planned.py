@@ -1,13 +1,17 @@
 """Tasks and schedules, listed by filter (contracts/extrahorizon.md sections 3.4, 3.5 and 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from shared.database.pool import Queries
 from shared.database.query import ListQuery
-from shared.database.query_sql import Column, Document, Field, Kind, Table, Texts
+from shared.database.query_sql import Column, Document, Field, Kind, Table, Texts, limit_of
 from shared.database.schedules import SCHEDULE_COLUMNS, schedule_of
 from shared.database.tasks import TASK_COLUMNS, task_of
 from shared.domain.task import LOST_NAME, Schedule, Task
+
+PlannedT = TypeVar("PlannedT")
 
 _PLANNED: Mapping[str, Field] = {
     "id": Column("id"),
@@ -22,6 +26,7 @@ TASKS = Table(
     sql="tasks",
     columns=TASK_COLUMNS,
     noun="tasks",
+    large="data",
     fields={
         **_PLANNED,
         "status": Column("status"),
@@ -46,6 +51,7 @@ SCHEDULES = Table(
     sql="schedules",
     columns=SCHEDULE_COLUMNS,
     noun="schedules",
+    large="data",
     fields={
         **_PLANNED,
         "interval": Column("interval_s", Kind.NUMBER),
@@ -55,13 +61,26 @@ SCHEDULES = Table(
 )
 
 
-async def list_tasks(db: Queries, environment_id: str, query: ListQuery) -> tuple[list[Task], int | None]:
-    """Return one page of an environment's tasks, and how many match in all (None when not counted)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned(Generic[PlannedT]):
+    """
+    One page, and how many match in all (None when not counted).
+
+    ``limit`` is how many it may hold: those asked for, or fewer where their data is large.
+    """
+
+    found: Sequence[PlannedT]
+    total: int | None
+    limit: int
+
+
+async def list_tasks(db: Queries, environment_id: str, query: ListQuery) -> Planned[Task]:
+    """Return one page of an environment's tasks."""
     rows, total = await TASKS.page(db, environment_id, query)
-    return [task_of(row) for row in rows], total
+    return Planned(found=[task_of(row) for row in rows], total=total, limit=limit_of(rows, query))
 
 
-async def list_schedules(db: Queries, environment_id: str, query: ListQuery) -> tuple[list[Schedule], int | None]:
-    """Return one page of an environment's schedules, and how many match in all (None when not counted)."""
+async def list_schedules(db: Queries, environment_id: str, query: ListQuery) -> Planned[Schedule]:
+    """Return one page of an environment's schedules."""
     rows, total = await SCHEDULES.page(db, environment_id, query)
-    return [schedule_of(row) for row in rows], total
+    return Planned(found=[schedule_of(row) for row in rows], total=total, limit=limit_of(rows, query))

@@ -7,7 +7,7 @@ a field is compared is its kind's: ``Column`` (text, number or time), ``Caseless
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -31,6 +31,9 @@ from shared.database.query import (
 from shared.database.query_json import parts_of, predicate
 from shared.database.query_values import as_epoch_ms, as_number, as_text, as_time
 from shared.domain.errors import InvalidQueryError, SlowQueryError
+
+MOST_BYTES = 8 * 1024 * 1024
+"""The largest page of rows with a large column; one row may be larger."""
 
 _ORDERED = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
 
@@ -224,7 +227,8 @@ class Table:
 
     ``owner`` is the column that says to whom: to an environment, if nothing is said. ``noun`` is what its rows are
     called; of a field that is a ``Document``, each part is a field too. ``newest`` orders the newest first, as far as
-    ``id`` does not. A page that would take over ``longest_s`` is given up.
+    ``id`` does not. A page that would take over ``longest_s`` is given up. Of rows with a ``large`` column of text a
+    page holds no more than ``MOST_BYTES``: the rest is for the next one.
     """
 
     sql: str
@@ -233,6 +237,7 @@ class Table:
     fields: Mapping[str, Field]
     newest: tuple[str, ...] = field(default=())
     owner: str = "environment_id"
+    large: str | None = None
     longest_s: float = 10.0
 
     def compiled(self, query: ListQuery, owner_id: str) -> Sql:
@@ -279,13 +284,11 @@ class Table:
                 f"SELECT count(*) FROM {self.sql} WHERE {sql.where}",  # noqa: S608 - compiled from an allow-list
                 *sql.arguments[: sql.where_arguments],
             )
-        rows = await db.fetch(
-            f"""
+        page = f"""
             SELECT {self.columns} FROM {self.sql} WHERE {sql.where} ORDER BY {sql.order}
             LIMIT {int(query.limit)} OFFSET {int(query.offset)}
-            """,  # noqa: S608 - compiled from an allow-list
-            *sql.arguments,
-        )
+        """  # noqa: S608 - compiled from an allow-list
+        rows = await db.fetch(page if self.large is None else _bounded(page, self.large), *sql.arguments)
         return rows, total
 
     def _field(self, name: str) -> Field:
@@ -323,6 +326,24 @@ class Table:
                 return _not(True, compared.any_of(values_of(comparison), arguments))
             case Operator.GT | Operator.GE | Operator.LT | Operator.LE | Operator.LIKE:
                 return compared.compared(comparison.op, value_of(comparison), arguments)
+
+
+def limit_of(rows: Sequence[Row], query: ListQuery) -> int:
+    """Return how many rows a page of a table with a large column holds: as asked for, or what there was room for."""
+    return len(rows) if rows and len(rows) < rows[0]["on_page"] else query.limit
+
+
+def _bounded(page: str, large: str) -> str:
+    """Return a page without the rows there is no room for; ``on_page`` is how many it had."""
+    return f"""
+        WITH page AS ({page}), sized AS (
+            SELECT page.*, row_number() OVER () AS place,
+                   sum(coalesce(octet_length({large}), 0)) OVER (ROWS UNBOUNDED PRECEDING) AS up_to
+            FROM page
+        )
+        SELECT sized.*, (SELECT count(*) FROM page) AS on_page FROM sized
+        WHERE up_to <= {MOST_BYTES} OR place = 1 ORDER BY place
+    """  # noqa: S608 - built from constants
 
 
 def _not(negated: bool, test: str) -> str:  # noqa: FBT001 - a condition

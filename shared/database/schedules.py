@@ -6,7 +6,7 @@ that lies ahead, in one statement: once an interval, whoever asks, and once afte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from shared.database.pool import Queries, Row
@@ -20,6 +20,7 @@ SCHEDULE_COLUMNS = """
     created_by_user, created_by_application, created_at, updated_at
 """
 """What ``schedule_of`` reads of a row of ``schedules``."""
+_FIELDS = tuple(field.name for field in fields(Schedule))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,5 +105,6 @@ async def fire(db: Queries, limit: int = 500) -> Sequence[str]:
 
 
 def schedule_of(row: Row) -> Schedule:
-    """Return the schedule of a row of ``SCHEDULE_COLUMNS``."""
-    return Schedule(**{**row, "data": None if row["data"] is None else row["data"].encode()})
+    """Return the schedule of a row that holds ``SCHEDULE_COLUMNS``."""
+    shown = {name: row[name] for name in _FIELDS}
+    return Schedule(**{**shown, "data": None if row["data"] is None else row["data"].encode()})

@@ -1,6 +1,5 @@
 """Schedules: made, listed, deleted (contracts/extrahorizon.md sections 3.5 and 11)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +7,7 @@ from services.api.access.permissions import authorize
 from services.api.operations.tasks import priority_of
 from services.api.platform import Platform
 from shared.database import planned, schedules
+from shared.database.planned import Planned
 from shared.database.query import ListQuery
 from shared.database.schedules import NewSchedule
 from shared.domain.errors import NotFoundError
@@ -55,11 +55,9 @@ async def create_schedule(platform: Platform, identity: Identity, wanted: Wanted
     return schedule
 
 
-async def list_schedules(
-    platform: Platform, identity: Identity, query: ListQuery
-) -> tuple[Sequence[Schedule], int | None]:
+async def list_schedules(platform: Platform, identity: Identity, query: ListQuery) -> Planned[Schedule]:
     """
-    Return one page of the schedules of the caller's environment, and how many match in all (None when not counted).
+    Return one page of the schedules of the caller's environment.
 
     Raises:
         ForbiddenError: the caller may not read them.

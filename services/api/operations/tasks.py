@@ -1,6 +1,5 @@
 """Tasks: made, listed, called off, and what they wrote (contracts/extrahorizon.md sections 3.4 and 11)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +7,7 @@ from services.api.access.permissions import authorize
 from services.api.operations.run_logs import LoggedRun, RunLogs, read_run_logs
 from services.api.platform import Platform
 from shared.database import planned, tasks
+from shared.database.planned import Planned
 from shared.database.query import ListQuery
 from shared.database.tasks import NewTask
 from shared.database.text import json_text
@@ -75,9 +75,9 @@ async def priority_of(platform: Platform, identity: Identity, function_name: str
         return 0
 
 
-async def list_tasks(platform: Platform, identity: Identity, query: ListQuery) -> tuple[Sequence[Task], int | None]:
+async def list_tasks(platform: Platform, identity: Identity, query: ListQuery) -> Planned[Task]:
     """
-    Return one page of the tasks of the caller's environment, and how many match in all (None when not counted).
+    Return one page of the tasks of the caller's environment.
 
     Raises:
         ForbiddenError: the caller may not read them.

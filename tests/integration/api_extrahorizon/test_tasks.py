@@ -307,3 +307,24 @@ async def test_each_endpoint_needs_a_user_with_its_permission(horizon: Horizon) 
         async with horizon.client(await horizon.user_token(permission)) as somebody:
             allowed = await somebody.request(method, TASKS + path)
         assert allowed.status_code in {200, 400, 404}, allowed.text
+
+
+async def test_a_page_of_large_tasks_holds_fewer_and_says_so_until_all_were_shown(horizon: Horizon) -> None:
+    ids = [(await made(horizon, data={"n": number}))["id"] for number in range(7)]
+    huge = "UPDATE tasks SET data = jsonb_build_object('x', repeat('y', $2)) WHERE id = any($1::text[])"
+    await horizon.db.execute(huge, ids[1:5], 3 * 1024 * 1024)
+    await horizon.db.execute(huge, ids[5:6], 9 * 1024 * 1024)
+
+    shown: list[str] = []
+    limits: list[int] = []
+    limit, offset, total = 50, 0, 7
+    while offset < total:  # as the SDK does it: the limit of the answer is that of the next request
+        page = await listed(horizon, f"sort(id)&limit({limit},{offset})")
+        shown += [task["id"] for task in page["data"]]
+        limit, total = page["page"]["limit"], page["page"]["total"]
+        limits.append(limit)
+        offset += limit
+
+    assert shown == ids
+    assert limits[0] == 3
+    assert (await listed(horizon, "limit(50)&eq(data.n,0)"))["page"] == {"total": 1, "offset": 0, "limit": 50}

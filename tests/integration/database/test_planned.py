@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.database import planned, schedules, tasks
+from shared.database.planned import Planned
 from shared.database.pool import Database
 from shared.database.query import And, Comparison, Condition, Elements, Exists, ListQuery, Operator, Or, Quoted, Sort
 from shared.database.query_sql import Table
@@ -118,8 +119,9 @@ async def test_tasks_are_found_by_condition(db: Database, world: World, named: d
     wrong = []
     for where, expected in CONDITIONS:
         query = ListQuery(where=where, sort=(Sort("startTimestamp"),))
-        listed, total = await planned.list_tasks(db, world.environment_id, query)
-        assert total == len(listed)
+        page = await planned.list_tasks(db, world.environment_id, query)
+        listed = page.found
+        assert page.total == len(listed)
         assert {each.id for each in listed} <= set(named.values())
         if (found := " ".join(each.function_name for each in listed)) != expected:
             wrong.append((where, expected, found))
@@ -128,7 +130,7 @@ async def test_tasks_are_found_by_condition(db: Database, world: World, named: d
 
 async def test_tasks_come_newest_first_unless_sorted(db: Database, world: World, named: dict[str, str]) -> None:
     async def names(*sort: Sort, **page: Any) -> list[str]:
-        listed, _ = await planned.list_tasks(db, world.environment_id, ListQuery(sort=sort, **page))
+        listed = (await planned.list_tasks(db, world.environment_id, ListQuery(sort=sort, **page))).found
         return [each.function_name for each in listed]
 
     assert await names() == ["none", "lists", "texts", "order"] == list(named)[::-1]
@@ -154,7 +156,7 @@ async def test_a_task_shows_why_it_failed_in_published_words(db: Database, world
         await tasks.settle(db, [TaskSettlement(id=new.id, holder=HOLDER, failure=failure)])
 
     async def found(field: str, value: str) -> set[str]:
-        listed, _ = await planned.list_tasks(db, world.environment_id, ListQuery(where=eq(field, value)))
+        listed = (await planned.list_tasks(db, world.environment_id, ListQuery(where=eq(field, value)))).found
         assert {each.status for each in listed} == {TaskStatus.FAILED}
         return {each.function_name for each in listed}
 
@@ -167,8 +169,9 @@ async def test_a_task_shows_why_it_failed_in_published_words(db: Database, world
 
 async def test_another_environments_tasks_and_schedules_are_not_listed(db: Database, named: dict[str, str]) -> None:
     assert named
-    assert await planned.list_tasks(db, "elsewhere", ListQuery()) == ([], 0)
-    assert await planned.list_schedules(db, "elsewhere", ListQuery(count=False)) == ([], None)
+    assert await planned.list_tasks(db, "elsewhere", ListQuery()) == Planned(found=[], total=0, limit=20)
+    none = await planned.list_schedules(db, "elsewhere", ListQuery(count=False))
+    assert (none.found, none.total) == ([], None)
 
 
 async def test_a_query_that_takes_too_long_is_given_up(db: Database, world: World, named: dict[str, str]) -> None:
@@ -212,13 +215,13 @@ async def test_schedules_are_found_by_condition(db: Database, world: World) -> N
         await schedules.create(db, new)
 
     for where in (Comparison("interval", Operator.GT, "60"), eq("data.every", "3600")):
-        listed, total = await planned.list_schedules(db, world.environment_id, ListQuery(where=where))
-        assert [each.interval_s for each in listed] == [3600]
-        assert total == 1
-    listed, _ = await planned.list_schedules(
+        page = await planned.list_schedules(db, world.environment_id, ListQuery(where=where))
+        assert [each.interval_s for each in page.found] == [3600]
+        assert page.total == 1
+    page = await planned.list_schedules(
         db, world.environment_id, ListQuery(where=eq("nextTimestamp", NOON), sort=(Sort("interval"),))
     )
-    assert [each.interval_s for each in listed] == [60, 3600]
+    assert [each.interval_s for each in page.found] == [60, 3600]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.sql)

@@ -36,9 +36,9 @@ async def show_all(platform: Platform, request: web.BaseRequest, _parameters: Pa
     """List schedules, newest first unless the query says otherwise."""
     identity = await permitted(platform, request, Action.READ_SCHEDULES)
     listing = read_listing(raw_query(request))
-    found, total = await list_schedules(platform, identity, listing.query)
-    data = [views.selected(task_views.schedule(each), listing.select) for each in found]
-    return json_response(views.page(data, offset=listing.query.offset, limit=listing.query.limit, total=total))
+    page = await list_schedules(platform, identity, listing.query)
+    data = [views.selected(task_views.schedule(each), listing.select) for each in page.found]
+    return json_response(views.page(data, offset=listing.query.offset, limit=page.limit, total=page.total))
 
 
 async def create(platform: Platform, request: web.BaseRequest, _parameters: Parameters) -> web.Response:

@@ -50,9 +50,9 @@ async def show_all(platform: Platform, request: web.BaseRequest, _parameters: Pa
     """List tasks, newest first unless the query says otherwise."""
     identity = await permitted(platform, request, Action.READ_TASKS)
     listing = read_listing(raw_query(request))
-    found, total = await list_tasks(platform, identity, listing.query)
-    data = [views.selected(task_views.task(each), listing.select) for each in found]
-    return json_response(views.page(data, offset=listing.query.offset, limit=listing.query.limit, total=total))
+    page = await list_tasks(platform, identity, listing.query)
+    data = [views.selected(task_views.task(each), listing.select) for each in page.found]
+    return json_response(views.page(data, offset=listing.query.offset, limit=page.limit, total=page.total))
 
 
 async def create(platform: Platform, request: web.BaseRequest, _parameters: Parameters) -> web.Response:
