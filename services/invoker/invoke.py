@@ -266,6 +266,7 @@ def _api_request(
 def _execution(
     command: InvokeFunction, function: Function, report: Report, reply: InvocationReply
 ) -> ExecutionFinished:
+    shows_result = reply.failure is None and command.recorded is None
     return ExecutionFinished(
         execution_id=command.record_id,
         function_id=function.id,
@@ -273,9 +274,9 @@ def _execution(
         version_id=function.version.id,
         kind=command.kind,
         status="completed" if reply.failure is None else "failed",
-        params=command.payload.decode(),
-        result=reply.payload.decode() if reply.failure is None else None,
-        result_defined=reply.failure is None and reply.defined,
+        params=command.payload.decode() if command.recorded is None else command.recorded,
+        result=reply.payload.decode() if shows_result else None,
+        result_defined=shows_result and reply.defined,
         failure=reply.failure,
         started_at_ms=reply.started_at_ms,
         finished_at_ms=reply.finished_at_ms,

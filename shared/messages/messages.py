@@ -33,7 +33,8 @@ class InvokeFunction:
     ``record_id`` names the execution or API request the run is recorded as; ``kind`` is an
     ``ExecutionKind`` or ``api``. ``expires_at_ms`` (Unix time) is the caller's deadline. ``payload`` is the
     handler's event, for kind ``neo`` the JSON text of ``params``. With ``log_tail_bytes`` the reply carries so much of
-    the end of the run's log.
+    the end of the run's log. ``recorded`` is JSON text for the execution's record in place of what went in and what
+    came out, which are then strangers' and kept nowhere.
     """
 
     TYPE: ClassVar[str] = "function.invoke"
@@ -47,6 +48,7 @@ class InvokeFunction:
     api_call: ApiCall | None = None
     payload: bytes = b""
     log_tail_bytes: int = 0
+    recorded: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ SAMPLES: tuple[Message, ...] = (
         api_call=_CALL,
         payload=b'{"httpMethod":"POST"}\x00\xff',
         log_tail_bytes=4096,
+        recorded='{"path":"/ä"}',
     ),
     InvocationReply(
         record_id=_ID,

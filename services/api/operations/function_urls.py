@@ -3,6 +3,8 @@ Calls of functions through their URLs: anybody may, as on AWS Lambda with no aut
 
 Only functions that were given a place on this installation have such a URL: whoever made one asked for an address that
 is open. Functions made in other ways are called as their dialect says, and by those whom it lets.
+
+Anybody may send megabytes here, and credentials: the record of a call has neither its event nor its answer.
 """
 
 import time
@@ -23,9 +25,13 @@ async def function_of_url(platform: Platform, function_id: str) -> Function:
     return function
 
 
-async def call_url(platform: Platform, function: Function, event: bytes, execution_id: str) -> InvocationReply:
+async def call_url(
+    platform: Platform, function: Function, event: bytes, execution_id: str, *, recorded: str
+) -> InvocationReply:
     """
     Run a function on the event of its URL and wait for its end; what it did wrong is in the reply's ``failure``.
+
+    ``recorded`` is what is kept of the call, as JSON text.
 
     Raises:
         IllegalStateError: the function is disabled.
@@ -47,6 +53,7 @@ async def call_url(platform: Platform, function: Function, event: bytes, executi
             revision=function.revision,
             expires_at_ms=int((time.time() + patience_s) * 1000),
             payload=event,
+            recorded=recorded,
         )
     )
     if reply.error is not None:

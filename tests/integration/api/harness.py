@@ -249,6 +249,7 @@ class _Invoker:
         result = outcome.result if isinstance(outcome, Returned) else b""
         failure = failure_of(outcome)
         defined = isinstance(outcome, Returned) and outcome.defined
+        is_shown = failure is None and command.recorded is None
         finished = ExecutionFinished(
             execution_id=command.record_id,
             function_id=function.id,
@@ -256,9 +257,9 @@ class _Invoker:
             version_id=function.version.id,
             kind=command.kind,
             status="completed" if failure is None else "failed",
-            params=command.payload.decode(),
-            result=result.decode() if failure is None else None,
-            result_defined=defined,
+            params=command.payload.decode() if command.recorded is None else command.recorded,
+            result=result.decode() if is_shown else None,
+            result_defined=defined and is_shown,
             failure=failure,
             started_at_ms=began,
             finished_at_ms=ended,

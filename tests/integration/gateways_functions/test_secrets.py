@@ -15,6 +15,8 @@ from tests.support.fake_aws import EXTERNAL_ID, AwsError, FakeAws
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LOCKED = "hunter2-never-shown"
+OF_A_CALLER = "swordfish-of-somebody"
+"""What somebody sends to the URL of a function: it goes to the function alone."""
 HASH = "$argon2"
 
 
@@ -59,7 +61,8 @@ async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop
         made = await shop.create(**given)
         await shop.send("PUT", f"functions/{made['id']}", {"memorySize": 256})
         await shop.send("POST", f"functions/{made['id']}/invoke", {"payload": {}})
-        await (await shop.town.client()).post(f"{made['endpoint']}x", json={"a": 1})
+        caller = await shop.town.client({"Authorization": f"Bearer {OF_A_CALLER}", "Cookie": f"s={OF_A_CALLER}"})
+        assert (await caller.post(f"{made['endpoint']}x?key={OF_A_CALLER}", json={"p": OF_A_CALLER})).status_code == 200
         await shop.owner.send("DELETE", f"{shop.place}/resources/{made['id']}")
         await link_to_aws(shop)
         aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", f"{DEPLOY_ROLE} may not"))
@@ -79,7 +82,8 @@ async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop
             await shop.get(path)
 
     assert said
-    secrets = (PASSWORD, key, session["token"], session["refreshToken"], begun["externalId"], EXTERNAL_ID, LOCKED)
+    of_users = (PASSWORD, key, session["token"], session["refreshToken"], LOCKED)
+    secrets = (*of_users, begun["externalId"], EXTERNAL_ID, OF_A_CALLER)
     assert [each for each in (*secrets, HASH) if any(each in text for text in told)] == []
     assert [each for each in (*secrets, HASH) if occurs(each, repr(said))] == []
     kept = await everything_kept(shop.api)

@@ -37,6 +37,23 @@ async def test_a_neo_call_replies_with_the_result_and_leaves_one_whole_record(mi
     assert (record.status, record.params, record.result) == ("completed", '{"a":1}', '{"a":1}')
 
 
+async def test_a_call_that_says_what_is_kept_of_it_leaves_neither_its_event_nor_its_answer(mill: Mill) -> None:
+    function = await mill.world.function()
+    asked = replace(command(function.id, payload=b'{"password":"x"}'), kind="gateways", recorded='{"path":"/"}')
+
+    reply = await mill.invoker.answer(asked)
+
+    assert reply.payload == b'{"password":"x"}'
+    [record] = mill.records
+    assert isinstance(record, ExecutionFinished)
+    assert (record.status, record.params, record.result, record.result_defined) == (
+        "completed",
+        '{"path":"/"}',
+        None,
+        False,
+    )
+
+
 async def test_an_api_call_replies_with_a_judged_answer_and_leaves_an_api_request(mill: Mill) -> None:
     async def page(_code: FunctionCode, _invocation: Invocation) -> Report:
         return returned(b'{"statusCode":201,"headers":{"x-a":"b"},"body":"done"}', line("hello"))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -57,12 +58,13 @@ async def _call(door: Door, request: web.BaseRequest, parameters: Mapping[str, s
     if _asks_whether_it_may(request):
         return _it_may(request)
     execution_id = new_record_id()
+    path = parameters["path"] or "/"
     event = url_event(
         UrlRequest(
             function_id=function.id,
             request_id=execution_id,
             method=request.method,
-            path=parameters["path"] or "/",
+            path=path,
             query=request.raw_path.partition("#")[0].partition("?")[2],
             protocol=f"HTTP/{request.version.major}.{request.version.minor}",
             host=request.host,
@@ -73,7 +75,8 @@ async def _call(door: Door, request: web.BaseRequest, parameters: Mapping[str, s
             at=datetime.now(UTC),
         )
     )
-    reply = await call_url(door.platform, function, event, execution_id)
+    recorded = orjson.dumps({"method": request.method, "path": path}).decode()
+    reply = await call_url(door.platform, function, event, execution_id, recorded=recorded)
     if reply.failure is not None:
         return _failed(execution_id, reply.failure.name)
     try:
