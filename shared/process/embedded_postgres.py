@@ -212,7 +212,7 @@ class EmbeddedPostgres:
     def _spawn(self) -> Child:
         options = dict(_OPTIONS)
         if not self._durable:
-            options |= {"fsync": "off", "full_page_writes": "off"}
+            options |= {"fsync": "off", "full_page_writes": "off", "file_copy_method": "clone", "max_wal_size": "128MB"}
         output = self._open_log()
         try:
             return Child(
