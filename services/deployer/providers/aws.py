@@ -89,8 +89,9 @@ class AwsProvider:
                     architecture_before=cloud.architecture,
                 )
             )
-        if observed.active_sha256 is None and cloud.url is None and placement.is_public:
-            steps.append(OpenUrl(name=placement.name))  # the one who made it was cut off before
+        if observed.active_sha256 is None and placement.is_public:
+            # Who made it was cut off before, or between the URL and what lets anybody call it.
+            steps.append(OpenUrl(name=placement.name))
         return tuple(steps)
 
     async def execute(self, step: ProviderStep, desired: Desired) -> None:

@@ -77,6 +77,8 @@ def admin(platform: Platform, aws: FakeAws) -> Iterator[httpx.Client]:
         connection = begun["data"]["connectionId"]
         aws.external_id = begun["data"]["externalId"]
         body = {"accountId": ACCOUNT, "accountName": "Prod"}
+        # The stack was made a moment ago: AWS does not know its role yet.
+        aws.fail("AssumeRole", *[AwsError(403, "AccessDenied", "not authorized to perform: sts:AssumeRole")] * 2)
         client.post(f"{connections}/{connection}/complete", json=body).raise_for_status()
         client.patch(f"/api/projects/default/connect-cloud/{connection}").raise_for_status()
         yield client

@@ -39,6 +39,7 @@ async def cloud_api(database_server: DatabaseServer, module_aws: FakeAws) -> Asy
     """An api whose AWS is the fake."""
     settings = {
         "TIDEMILL_AWS_ENDPOINT_URL": module_aws.url,
+        "TIDEMILL_AWS_ROLE_WAIT_S": "0",
         "TIDEMILL_AWS_ACCOUNT_ID": "999900001111",
         "TIDEMILL_AWS_CONNECTOR_TEMPLATE_URL": TEMPLATE,
     }

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.invoker.providers.aws import AwsRunner
+from services.invoker.providers.aws import MAX_EVENT_BYTES, AwsRunner
 from shared.cloud.aws.sessions import INVOKE, AwsConnection, AwsSessions
 from shared.cloud.connections import Connections
 from shared.domain.cloud_errors import CloudFunctionGoneError
-from shared.domain.errors import ThrottledError, UnavailableError
+from shared.domain.errors import PayloadTooLargeError, ThrottledError, UnavailableError
 from shared.domain.function import Function, FunctionStatus, FunctionVersion, PermissionMode, RetryPolicy
 from shared.domain.outcome import Interrupted, Raised, Report, Returned, TimedOut
 from shared.process.aws_settings import AwsSettings
@@ -107,6 +107,27 @@ async def test_a_fault_of_aws_in_the_middle_of_a_run_is_no_reason_to_run_it_agai
     with pytest.raises(UnavailableError):
         await caller.call()
     assert aws.count("Invoke") == 2
+
+
+async def test_an_event_that_is_larger_than_lambda_takes_is_refused_with_the_limit(
+    aws: FakeAws, caller: Caller
+) -> None:
+    with pytest.raises(PayloadTooLargeError, match=r"6 MB") as caught:
+        await caller.call(b" " * (MAX_EVENT_BYTES + 1))
+
+    assert caught.value.fields["limit"] == MAX_EVENT_BYTES
+    assert aws.count("Invoke") == 0
+
+
+async def test_a_session_that_aws_takes_no_more_is_made_anew_and_the_function_called_once(
+    aws: FakeAws, caller: Caller
+) -> None:
+    await caller.call()
+    aws.fail("Invoke", AwsError(403, "ExpiredTokenException", "The security token included in the request is expired"))
+
+    assert (await caller.call()).outcome == Returned(result=b"{}")
+    assert aws.count("Invoke") == 3
+    assert aws.count("AssumeRole") == 3
 
 
 async def test_an_answer_that_does_not_come_in_time_is_a_time_out_and_the_function_is_called_once(

@@ -163,6 +163,22 @@ async def test_a_create_that_aws_cannot_do_now_is_refused_after_a_while_and_may_
     assert (await yard.end_of(again)).error is None
 
 
+async def test_an_aws_that_is_out_of_reach_ends_every_deployment_with_what_to_do(yard: Yard, aws: FakeAws) -> None:
+    new = await made(yard)
+    refused = AwsError(503, "ServiceUnavailableException", "down")
+    for action in ("GetFunction", "DeleteFunction", "UpdateFunctionConfiguration"):
+        aws.fail(action, *[refused] * 100)
+
+    for asked in ({"action": "sync"}, {"action": "remove"}, {"spec": replace(SPEC, memory_mb=256)}):
+        error = await change(yard, new, **asked)
+        assert error is not None
+        assert error.code == "cloud.unavailable"
+        assert error.fields["suggestion"]
+        assert (await yard.function(new)).status is FunctionStatus.ACTIVE
+    assert (await placed(yard, new)).state is CloudState.ACTIVE
+    assert yard.dead == []
+
+
 async def test_a_create_that_was_given_up_is_taken_away_where_it_was_made(yard: Yard, aws: FakeAws) -> None:
     aws.fail("CreateFunctionUrlConfig", *[AwsError(400, "InvalidParameterValueException", "no")])
     aws.fail("DeleteFunction", *[AwsError(403, "AccessDeniedException", "not yet")])

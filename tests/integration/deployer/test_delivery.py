@@ -5,6 +5,7 @@ import asyncio
 from services.deployer.resend import resend_unfinished
 from shared.database import deployments, functions
 from shared.database.deployments import NewDeployment
+from shared.database.function_locks import function_lock
 from shared.domain.errors import FunctionNotFoundError, InternalError, UnavailableError, revive
 from shared.domain.function import FunctionStatus
 from shared.messages.messages import DeployFunction, FunctionChanged
@@ -84,6 +85,15 @@ async def test_only_what_nobody_has_touched_for_a_while_is_sent_again(yard: Yard
     await yard.db.execute("UPDATE deployments SET updated_at = now() - interval '1 minute' WHERE id = $1", old.id)
 
     assert await resend_unfinished(yard.db, yard.bus, older_than_s=20) == 1
+
+
+async def test_what_somebody_is_at_for_long_is_not_sent_again(yard: Yard) -> None:
+    new = yard.world.new_deployment("slow")
+    await deployments.open_deployment(yard.db, new)
+
+    async with function_lock(yard.db, new.function_id):
+        assert await resend_unfinished(yard.db, yard.bus, older_than_s=0) == 0
+    assert await resend_unfinished(yard.db, yard.bus, older_than_s=0) == 1
 
 
 async def test_a_failure_of_ours_is_tried_again(yard: Yard) -> None:

@@ -1,9 +1,10 @@
 """Deployers that are killed while a cloud is at it: the next one ends it, nothing is made twice or stays stuck."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,35 +87,55 @@ async def is_settled(db: Database, new: NewDeployment) -> bool:
     )
 
 
-async def test_a_create_and_a_change_outlive_the_deployers_that_began_them(
+async def killed_at(steps: Sequence[str], start: Start, aws: FakeAws, ask: Callable[[], Awaitable[None]]) -> None:
+    """Ask for something, and kill a deployer at each of these steps; AWS does what it was asked all the same."""
+    for number, step in enumerate(steps):
+        before = aws.count(step)
+        aws.held[step] = threading.Event()
+        deployer = start()
+        if number == 0:
+            await ask()
+        await eventually(partial(has_come_to, aws, step, before), within_s=30)
+        deployer.kill()
+        aws.held.pop(step).set()
+    start()
+
+
+def has_come_to(aws: FakeAws, step: str, before: int) -> bool:
+    return aws.count(step) > before
+
+
+async def test_a_create_a_change_and_a_removal_outlive_the_deployers_that_are_killed_at_their_steps(
     start: Start, db: Database, bus: RabbitBus, world: World, aws: FakeAws
 ) -> None:
     new = await a_create(world, PostgresPackageStore(db), await connect(world))
-    aws.held["CreateFunctionUrlConfig"] = threading.Event()
-    first = start()
-    await ask(db, bus, new)
-    await eventually(lambda: "thumbs" in aws.functions and aws.count("CreateFunctionUrlConfig"), within_s=30)
 
-    first.kill()
-    aws.held.pop("CreateFunctionUrlConfig").set()
-    second = start()
+    await killed_at(
+        ("CreateFunction", "CreateFunctionUrlConfig", "AddPermission"), start, aws, lambda: ask(db, bus, new)
+    )
     await eventually(lambda: is_settled(db, new), within_s=40)
 
     assert aws.count("CreateFunction") == 1
     placed = await placements.find_placed(db, new.function_id)
     assert placed is not None
     assert placed.url == aws.functions["thumbs"].url
+    assert len(aws.functions["thumbs"].statements) == 2
     change = NewDeployment(function_id=new.function_id, spec=replace(SPEC, memory_mb=256, architecture="x86_64"))
-    aws.held["UpdateFunctionCode"] = threading.Event()
-    await ask(db, bus, change)
-    await eventually(lambda: aws.count("UpdateFunctionCode"), within_s=30)
 
-    second.kill()
-    aws.held.pop("UpdateFunctionCode").set()
-    start()
+    await killed_at(("UpdateFunctionConfiguration", "UpdateFunctionCode"), start, aws, lambda: ask(db, bus, change))
     await eventually(lambda: is_settled(db, new), within_s=40)
 
     function = await functions.find_function(db, new.function_id)
     assert function is not None
     assert (function.version.spec.memory_mb, function.version.number) == (256, 2)
     assert aws.functions["thumbs"].configuration["Architectures"] == ["x86_64"]
+    removal = NewDeployment(function_id=new.function_id, spec=SPEC, action="remove")
+
+    await killed_at(("DeleteFunction",), start, aws, lambda: ask(db, bus, removal))
+
+    async def is_gone() -> bool:
+        return await functions.find_function(db, new.function_id) is None
+
+    await eventually(is_gone, within_s=40)
+    assert aws.functions == {}
+    assert await db.fetchval("SELECT count(*) FROM leftovers") == 0
