@@ -26,9 +26,9 @@ from services.ports import Ports, new_replica_id, open_bus, open_database, open_
 from shared.bus.bus import Bus
 from shared.bus.memory import MemoryBus
 from shared.crypto.envelope import Envelope
-from shared.crypto.passwords import hash_password
+from shared.crypto.passwords import hash_password, verify_password
 from shared.crypto.tokens import sha256_hex, shown_prefix
-from shared.database import accounts, executions, migrate
+from shared.database import access, accounts, executions, migrate
 from shared.database.accounts import AdminCredentials
 from shared.database.partitions import ensure_partitions
 from shared.database.pool import Database
@@ -139,12 +139,20 @@ async def prepare_database(settings: Settings, dsn: str, credentials: Credential
         await _ensure_first_account(db, open_envelope(settings.master_key, Health("migrate"), stack), credentials)
 
 
+async def _password_hash(db: Database, credentials: Credentials) -> str:
+    """Return the hash the first user has, if it is of their password; else a new one."""
+    known = await access.find_user_by_email(db, credentials.email)
+    if known is not None and await asyncio.to_thread(verify_password, credentials.password, known.password_hash):
+        return known.password_hash
+    return await asyncio.to_thread(hash_password, credentials.password)
+
+
 async def _ensure_first_account(db: Database, envelope: Envelope, credentials: Credentials) -> None:
     first = await accounts.ensure_first_account(
         db,
         AdminCredentials(
             email=credentials.email,
-            password_hash=await asyncio.to_thread(hash_password, credentials.password),
+            password_hash=await _password_hash(db, credentials),
             api_key_sha256=sha256_hex(credentials.api_key),
             api_key_prefix=shown_prefix(credentials.api_key),
             oauth_client_id=credentials.oauth_client_id,

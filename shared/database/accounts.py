@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.database import access, applications, cloud_connections, people, workspaces
+from shared.database.passwords import replace_password
 from shared.database.pool import Connection, Database, Queries
 from shared.database.slugs import free_slug
 from shared.database.text import storable
@@ -41,7 +42,11 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminCredentials:
-    """The first user's credentials, as digests; the client id is public."""
+    """
+    The first user's credentials, as digests; the client id is public.
+
+    Another ``password_hash`` than the user has, be it of the same password, ends what they came in by.
+    """
 
     email: str
     password_hash: str
@@ -75,7 +80,8 @@ async def ensure_first_account(db: Database, admin: AdminCredentials) -> FirstAc
     Make the first account and its credentials, or whatever of them is missing; safe to call at every start.
 
     Afterwards the credentials given are in force: the user has that password, every permission there is and the account
-    as a workspace, the key and the client id are known. Earlier ones stay valid.
+    as a workspace, the key and the client id are known. Earlier keys and client ids stay valid, but not what was let in
+    by an earlier password.
     """
 
     async def work(connection: Connection) -> FirstAccount:
@@ -199,10 +205,8 @@ async def _ensure_admin(connection: Connection, account_id: str, admin: AdminCre
     user_id = known.id if known is not None else new_record_id()
     if known is None:
         await access.insert_user(connection, user_id, account_id, admin.email, admin.password_hash)
-    else:
-        await connection.execute(
-            "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", user_id, admin.password_hash
-        )
+    elif known.password_hash != admin.password_hash:
+        await replace_password(connection, user_id, admin.password_hash)
     role_id = await access.insert_role(
         connection, new_record_id(), account_id, ADMIN_ROLE, EXTRA_HORIZON_PERMISSIONS, "Everything"
     )

@@ -11,10 +11,10 @@ import asyncpg
 
 from shared.database.access import USER_PERMISSIONS, UserRow
 from shared.database.accounts import OWN_ROLE
+from shared.database.passwords import put_out, replace_password
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.query import ListQuery
 from shared.database.query_sql import Caseless, Column, Kind, Table, Texts
-from shared.database.sessions import end_sessions
 from shared.database.text import storable
 from shared.domain.user_errors import EmailUsedError
 
@@ -154,15 +154,9 @@ async def set_password(db: Database, user_id: str, password_hash: str, *, but_se
 
     One session may stay: that in which it is done.
     """
-
-    async def work(connection: Connection) -> None:
-        # By itself: it waits for logins that have seen the earlier password, and what follows sees their tokens.
-        await connection.execute(
-            "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", user_id, password_hash
-        )
-        await _put_out(connection, user_id, but_session)
-
-    await db.in_transaction(work)
+    await db.in_transaction(
+        lambda connection: replace_password(connection, user_id, password_hash, but_session=but_session)
+    )
 
 
 async def deactivate(db: Database, user_id: str) -> None:
@@ -170,23 +164,9 @@ async def deactivate(db: Database, user_id: str) -> None:
 
     async def work(connection: Connection) -> None:
         await connection.execute("UPDATE users SET activation = false, updated_at = now() WHERE id = $1", user_id)
-        await _put_out(connection, user_id, None)
+        await put_out(connection, user_id)
 
     await db.in_transaction(work)
-
-
-async def _put_out(connection: Connection, user_id: str, but_session: int | None) -> None:
-    """End what a user came in by: tokens and codes, and every session but perhaps one."""
-    await end_sessions(connection, user_id, but=but_session)
-    await connection.execute(
-        """
-        WITH fresh AS (DELETE FROM refresh_tokens WHERE user_id = $1),
-             signed AS (DELETE FROM oauth1_tokens WHERE user_id = $1),
-             codes AS (DELETE FROM oauth2_authorizations WHERE user_id = $1)
-        DELETE FROM access_tokens WHERE user_id = $1
-        """,
-        user_id,
-    )
 
 
 def _user(row: Row) -> UserRow:

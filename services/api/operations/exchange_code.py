@@ -15,7 +15,7 @@ from services.api.operations.authorizations import revoke
 from services.api.operations.issue_tokens import Client, IssuedTokens, TokenDesk, find_client, issue
 from services.api.platform import Platform
 from shared.crypto.tokens import same, sha256_hex
-from shared.database import authorizations, issued
+from shared.database import authorizations, issued, passwords
 from shared.database.authorizations import Authorization
 from shared.database.pool import Connection
 from shared.domain.login_errors import (
@@ -54,6 +54,8 @@ async def issue_by_code(platform: Platform, desk: TokenDesk, client: Client, exc
     _check(code, client, exchange)
 
     async def work(connection: Connection) -> IssuedTokens | None:
+        # Whoever changes the password waits for this, and then takes back what it gives.
+        await passwords.hold_password(connection, code.user_id)
         if not await authorizations.use_up(connection, code.id):
             return None
         return await issue(connection, desk.lifetimes, code.user_id, application, authorization_id=code.id)

@@ -13,7 +13,7 @@ from services.api.access.rate_limit import FailedLogins
 from services.api.platform import Platform
 from shared.crypto.passwords import LONGEST_PASSWORD, PasswordDesk
 from shared.crypto.tokens import new_token, same, sha256_hex
-from shared.database import access, applications
+from shared.database import access, applications, passwords
 from shared.database.access import NewTokens, UserRow
 from shared.database.applications import ClientRow
 from shared.database.pool import Connection, Queries
@@ -125,12 +125,24 @@ async def issue_by_refresh(platform: Platform, desk: TokenDesk, client: Client, 
         ExpiredRefreshTokenError: its time is over.
     """
     application = await find_client(platform, client)
-    used = await access.use_refresh_token(platform.db, sha256_hex(refresh_token), application.id)
-    if used is None:
-        raise UnknownRefreshTokenError("The refresh token is unknown.")
-    if used.expires_at <= datetime.now(UTC):
+    sha256 = sha256_hex(refresh_token)
+
+    async def work(connection: Connection) -> IssuedTokens | None:
+        # Before the token, as a change of the password does it: they wait for each other, and do not deadlock.
+        await passwords.hold_password_of_token(connection, sha256)
+        used = await access.use_refresh_token(connection, sha256, application.id)
+        if used is None:
+            raise UnknownRefreshTokenError("The refresh token is unknown.")
+        if used.expires_at <= datetime.now(UTC):
+            return None
+        return await issue(
+            connection, desk.lifetimes, used.user_id, application, authorization_id=used.authorization_id
+        )
+
+    issued = await platform.db.in_transaction(work)
+    if issued is None:
         raise ExpiredRefreshTokenError("The refresh token has expired.")
-    return await issue(platform.db, desk.lifetimes, used.user_id, application, authorization_id=used.authorization_id)
+    return issued
 
 
 async def find_client(platform: Platform, client: Client) -> ClientRow:

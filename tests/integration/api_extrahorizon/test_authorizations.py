@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.database import authorizations
+from shared.database import authorizations, passwords
+from shared.database.pool import Connection
 from tests.integration.api_extrahorizon.conftest import CLIENT_ID, EMAIL, PASSWORD, Horizon
 from tests.integration.api_extrahorizon.test_applications import (
     OAUTH1,
@@ -19,6 +20,7 @@ from tests.integration.api_extrahorizon.test_applications import (
     tokens,
     version_of,
 )
+from tests.support.eventually import eventually
 
 AUTHORIZATIONS = "/auth/v2/oauth2/authorizations"
 CALLBACK = "https://page.example/back"
@@ -289,3 +291,26 @@ async def test_what_this_platform_does_not_offer_is_an_unknown_endpoint(horizon:
     for path in ("/auth/v2/oauth1/tokens/mfa", "/auth/v2/oauth1/ssoTokens/generate", "/auth/v2/mfa/users/x/enable"):
         answer = await horizon.admin.post(path, json={})
         assert (answer.status_code, answer.json()["name"]) == (404, "ENDPOINT_EXCEPTION")
+
+
+async def test_a_code_that_is_overtaken_by_another_password_gives_no_tokens(horizon: Horizon) -> None:
+    client = await a_client(horizon)
+    code = await a_code(horizon, client)
+
+    async def waiting() -> bool:
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(await horizon.db.fetchval(sql))
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def change(connection: Connection) -> "asyncio.Task[httpx.Response]":
+            await connection.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", horizon.first.user_id)
+            exchanging = tasks.create_task(tokens(horizon, exchange(client, code)))
+            await eventually(waiting)
+            await passwords.replace_password(connection, horizon.first.user_id, "another")
+            return exchanging
+
+        exchanging = await horizon.db.in_transaction(change)
+
+    assert exchanging.result().status_code == 400
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0

@@ -9,7 +9,7 @@ import pytest
 
 from services.api.operations.issue_tokens import TokenLifetimes, issue
 from shared.crypto.tokens import sha256_hex
-from shared.database import access, applications, users
+from shared.database import access, applications, passwords, users
 from shared.database.pool import Connection
 from shared.domain.errors import WrongPasswordError
 from shared.domain.ids import is_record_id
@@ -120,18 +120,59 @@ async def test_another_password_waits_for_logins_and_takes_back_what_they_gave(h
     assert user is not None
     assert client is not None
 
-    async def waiting() -> bool:
-        sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        return bool(await horizon.db.fetchval(sql))
-
     async with asyncio.TaskGroup() as tasks:
 
         async def login(connection: Connection) -> None:
             await issue(connection, TokenLifetimes(), user.id, client, password_hash=user.password_hash)
             tasks.create_task(users.set_password(horizon.db, user.id, "another"))
-            await eventually(waiting)
+            await eventually(lambda: waiting(horizon))
 
         await horizon.db.in_transaction(login)
+
+    assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
+
+
+async def waiting(horizon: Horizon, for_locks: int = 1) -> bool:
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    found: int = await horizon.db.fetchval(sql)
+    return found >= for_locks
+
+
+async def test_a_refresh_that_is_overtaken_by_another_password_gives_no_tokens(horizon: Horizon) -> None:
+    first = (await ask(horizon, LOGIN)).json()
+    refresh = {"client_id": CLIENT_ID, "grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def change(connection: Connection) -> "asyncio.Task[httpx.Response]":
+            await connection.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", first["user_id"])
+            refreshing = tasks.create_task(ask(horizon, refresh))
+            await eventually(lambda: waiting(horizon))
+            await passwords.replace_password(connection, first["user_id"], "another")
+            return refreshing
+
+        refreshing = await horizon.db.in_transaction(change)
+
+    assert oauth_error(refreshing.result()) == (400, "invalid_grant", 119)
+    assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
+    assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
+
+
+async def test_another_password_waits_for_refreshes_and_takes_back_what_they_gave(horizon: Horizon) -> None:
+    first = (await ask(horizon, LOGIN)).json()
+    refresh = {"client_id": CLIENT_ID, "grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def hold(connection: Connection) -> None:
+            await connection.execute("LOCK TABLE access_tokens IN SHARE MODE")
+            tasks.create_task(ask(horizon, refresh))
+            await eventually(lambda: waiting(horizon))
+            tasks.create_task(users.set_password(horizon.db, first["user_id"], "another"))
+            await eventually(lambda: waiting(horizon, 2))
+
+        await horizon.db.in_transaction(hold)
 
     assert await horizon.db.fetchval("SELECT count(*) FROM access_tokens") == 0
     assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
