@@ -16,9 +16,11 @@ from shared.crypto.envelope import Sealed
 from shared.database.leftovers import any_behind
 from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.text import storable
+from shared.database.workspaces import lock_workspace
 from shared.domain.errors import IllegalStateError, NameTakenError, NotFoundError
 from shared.domain.ids import new_record_id
 from shared.domain.placement import LOCAL
+from shared.domain.plan import within_plan
 
 _COLUMNS = """
     id, number, account_id, provider, status, region, name, cloud_account_id, role_arn, reason, connected_at,
@@ -174,23 +176,48 @@ async def credential_of(db: Queries, connection_id: str) -> Sealed | None:
 
 
 async def complete(
-    db: Queries, connection_id: str, *, name: str, cloud_account_id: str, role_arn: str
+    db: Database, connection_id: str, *, name: str, cloud_account_id: str, role_arn: str, most: int | None = None
 ) -> CloudConnection | None:
     """
     Write down that we were let in; return the connection as it is then, None when it is gone or was let in already.
 
     Raises:
         NameTakenError: another connection of the workspace has the name.
+        QuotaExceededError: the workspace has ``most`` in use, this installation itself not counted.
     """
-    return await _change(
-        db,
-        connection_id,
-        "status = 'connected', connected_at = now(), reason = NULL, name = $2, cloud_account_id = $3, role_arn = $4",
-        storable(name),
-        cloud_account_id,
-        role_arn,
-        only=_WAITING,
+
+    async def work(connection: Connection) -> CloudConnection | None:
+        if most is not None:
+            account_id = await connection.fetchval(
+                "SELECT account_id FROM cloud_connections WHERE id = $1", connection_id
+            )
+            await lock_workspace(connection, account_id)
+            within_plan(await in_use(connection, account_id), most, "cloud connections")
+        return await _change(
+            connection,
+            connection_id,
+            """
+            status = 'connected', connected_at = now(), reason = NULL, name = $2, cloud_account_id = $3, role_arn = $4
+            """,
+            storable(name),
+            cloud_account_id,
+            role_arn,
+            only=_WAITING,
+        )
+
+    return await db.in_transaction(work)
+
+
+async def in_use(db: Queries, account_id: str) -> int:
+    """Count the connections of a workspace that a plan limits: those that are used, into clouds."""
+    count: int = await db.fetchval(
+        f"""
+        SELECT count(*) FROM cloud_connections
+        WHERE account_id = $1 AND status = 'connected' AND deleted_at IS NULL AND provider <> '{LOCAL}'
+        """,  # noqa: S608 - constants
+        account_id,
     )
+    return count
 
 
 async def fail(db: Queries, connection_id: str, reason: str) -> CloudConnection | None:

@@ -12,6 +12,7 @@ from typing import Literal
 import asyncpg
 
 from shared.database import leftovers, variables
+from shared.database.environments import Room, take_room
 from shared.database.functions import (
     FunctionSettings,
     delete_function,
@@ -48,13 +49,14 @@ class NewDeployment:
     A create (``creates``) names the account, environment and name; an update needs ``function_id`` alone of
     these. ``upload_kind`` is None when the package stays: then only the configuration is new. A zip is in the
     package store under ``upload_sha256``; source text is in ``source``. ``placement`` is given with a create that
-    goes somewhere else than to our own machines.
+    goes somewhere else than to our own machines, ``room`` with one that a plan limits.
     """
 
     function_id: str
     spec: VersionSpec
     action: Action = "deploy"
     placement: Placement | None = None
+    room: Room | None = None
     account_id: str = ""
     environment_id: str = ""
     name: str = ""
@@ -94,10 +96,13 @@ async def open_deployment(db: Database, new: NewDeployment) -> str:
         FunctionNotFoundError: the function to update is gone.
         IllegalStateError: the function is being changed already.
         NotConnectedError: the connection that the placement names may not be used.
+        QuotaExceededError: there is no room for one more.
     """
     spec = await variables.sealed(db, new.spec)
 
     async def work(connection: Connection) -> None:
+        if new.room is not None:
+            await take_room(connection, new.room)
         if new.creates:
             await _take_name(connection, new)
             if new.placement is not None:

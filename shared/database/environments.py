@@ -8,12 +8,13 @@ import asyncpg
 
 from shared.database import members
 from shared.database.pool import Connection, Database, Queries, Row
-from shared.database.projects import Project, move_default, pass_default_on, within_plan
+from shared.database.projects import Project, move_default, pass_default_on
 from shared.database.slugs import free_slug, lock_slugs
 from shared.database.text import storable, storable_or_none
 from shared.database.workspaces import lock_workspace
 from shared.domain.errors import NameTakenError
 from shared.domain.ids import new_record_id
+from shared.domain.plan import within_plan
 
 _COLUMNS = "id, number, slug, name, description, is_default, created_at, updated_at, deleted_at"
 
@@ -41,6 +42,16 @@ class NewEnvironment:
     description: str | None
     is_default: bool
     most: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many functions a plan allows a workspace, and one project of it; None for any number."""
+
+    account_id: str
+    project_id: str
+    in_workspace: int | None
+    in_project: int | None
 
 
 async def add_environment(db: Database, project: Project, new: NewEnvironment) -> ProjectEnvironment:
@@ -175,6 +186,22 @@ async def resources_of_project(db: Queries, project_id: str) -> int:
         project_id,
     )
     return counted
+
+
+async def require_room(db: Queries, room: Room) -> None:
+    """Let one more function be made in a project; raise ``QuotaExceededError`` where the plan allows no more."""
+    if room.in_workspace is not None:
+        sql = "SELECT count(*) FROM functions WHERE account_id = $1 AND deleted_at IS NULL"
+        within_plan(await db.fetchval(sql, room.account_id), room.in_workspace, "resources")
+    if room.in_project is not None:
+        within_plan(await resources_of_project(db, room.project_id), room.in_project, "resources per project")
+
+
+async def take_room(connection: Connection, room: Room) -> None:
+    """Do the same for a function that this transaction makes: whoever makes another one waits for it."""
+    if room.in_workspace is not None or room.in_project is not None:
+        await lock_workspace(connection, room.account_id)
+        await require_room(connection, room)
 
 
 async def _read(connection: Connection, environment_id: str) -> ProjectEnvironment:

@@ -16,8 +16,9 @@ from shared.database.pool import Connection, Database, Queries, Row
 from shared.database.slugs import free_slug, lock_slugs
 from shared.database.text import storable, storable_or_none
 from shared.database.workspaces import Workspace, lock_workspace, membership_of
-from shared.domain.errors import NameTakenError, QuotaExceededError
+from shared.domain.errors import NameTakenError
 from shared.domain.ids import new_record_id
+from shared.domain.plan import within_plan
 from shared.domain.workspace import Membership
 
 _PROJECT = """
@@ -211,14 +212,6 @@ async def delete_project(db: Database, project: Project) -> None:
         await pass_default_on(connection, "projects", "account_id", project.account_id)
 
     await db.in_transaction(work)
-
-
-def within_plan(there: int, most: int | None, what: str) -> None:
-    """Refuse one more of what a plan limits; ``what`` is its plural noun."""
-    if most is not None and there >= most:
-        raise QuotaExceededError(
-            f"You have reached the maximum number of {what} ({most}) for your plan.", limit=most, currentValue=there
-        )
 
 
 async def pass_default_on(connection: Connection, table: str, column: str, owner_id: str) -> None:

@@ -8,6 +8,8 @@ made. The plans and their limits are those of contracts/gateways.md section 5, a
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.domain.errors import QuotaExceededError
+
 UNLIMITED = -1
 
 
@@ -61,3 +63,11 @@ LEAST_PLAN = PLANS["free"]
 def most(limit: int) -> int | None:
     """Return a limit as the number it is, None where there is none."""
     return None if limit == UNLIMITED else limit
+
+
+def within_plan(there: int, most: int | None, what: str) -> None:
+    """Refuse one more of what a plan limits; ``what`` is its plural noun. Raises ``QuotaExceededError``."""
+    if most is not None and there >= most:
+        raise QuotaExceededError(
+            f"You have reached the maximum number of {what} ({most}) for your plan.", limit=most, currentValue=there
+        )

@@ -15,12 +15,12 @@ from services.api.operations.plans import plan_of
 from services.api.platform import Entrance, Platform
 from shared.database import cloud_connections, projects
 from shared.database.cloud_connections import CloudConnection
-from shared.database.projects import Project, within_plan
+from shared.database.projects import Project
 from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError, NotConnectedError
 from shared.domain.errors import ForbiddenError, IllegalStateError, NotFoundError
 from shared.domain.ids import new_record_id
-from shared.domain.placement import AWS, LOCAL
-from shared.domain.plan import most
+from shared.domain.placement import AWS
+from shared.domain.plan import most, within_plan
 
 DEPLOY_ROLE = "GatewaysAppDeployRole"
 """What ``infrastructure/customer-connector.yaml`` calls the role that lets us in."""
@@ -95,6 +95,7 @@ async def complete_aws(
 
     Raises:
         NotFoundError: the workspace has no such connection.
+        QuotaExceededError: the workspace has as many connections as its plan allows.
         IllegalStateError: it is complete already, or is not one into AWS.
         NameTakenError: another connection of the workspace has the name.
         NotConnectedError: we were not let in; ``details`` and ``suggestion`` say why, the connection is failed.
@@ -124,7 +125,12 @@ async def complete_aws(
             f"We were not let into account {cloud_account_id}: {error.message}", **{**error.fields, "issue": "refused"}
         ) from error
     done = await cloud_connections.complete(
-        platform.db, found.id, name=name, cloud_account_id=cloud_account_id, role_arn=role_arn
+        platform.db,
+        found.id,
+        name=name,
+        cloud_account_id=cloud_account_id,
+        role_arn=role_arn,
+        most=_limit(visit),
     )
     if done is None:
         raise IllegalStateError("The connection was completed or deleted meanwhile")
@@ -208,9 +214,12 @@ async def _link(platform: Platform, visit: InProject, connection_id: str | None)
 async def _require_room(platform: Platform, visit: InWorkspace) -> None:
     """Refuse one more connection than the plan allows: those in use count, this installation itself does not."""
     _require_everywhere(visit)
-    limit = most(plan_of(visit.workspace.plan).cloud_connections)
-    used = await cloud_connections.list_connections(platform.db, visit.workspace.id, status="connected")
-    within_plan(sum(each.provider != LOCAL for each in used), limit, "cloud connections")
+    used = await cloud_connections.in_use(platform.db, visit.workspace.id)
+    within_plan(used, _limit(visit), "cloud connections")
+
+
+def _limit(visit: InWorkspace) -> int | None:
+    return most(plan_of(visit.workspace.plan).cloud_connections)
 
 
 def _require_everywhere(visit: InWorkspace) -> None:

@@ -14,9 +14,8 @@ from services.api.platform import Platform
 from shared.database import environments, members, projects, workspaces
 from shared.database.members import Invitation, Member, NewInvitation
 from shared.database.pool import Connection
-from shared.database.projects import within_plan
 from shared.domain.errors import ForbiddenError, InvalidRequestError, NameTakenError, NotFoundError
-from shared.domain.plan import most
+from shared.domain.plan import most, within_plan
 from shared.domain.workspace import Membership, Permission, Role
 
 INVITED_FOR_S = 7 * 86_400.0

@@ -13,7 +13,7 @@ from services.api.access.permissions import authorize
 from services.api.operations.create_function import require_time_limit
 from services.api.operations.deploy import deploy
 from services.api.operations.places import InEnvironment
-from services.api.operations.plans import require_room
+from services.api.operations.plans import require_room, room_of
 from services.api.operations.resources import resource_of
 from services.api.platform import Platform
 from shared.database import cloud_connections
@@ -134,6 +134,7 @@ def _deployment(
             region=wanted.region,
             name=lambda_rules.cloud_name(wanted.name),
         ),
+        room=room_of(place),
         creates=True,
         spec=spec,
         upload_kind="zip",

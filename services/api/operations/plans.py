@@ -2,8 +2,8 @@
 
 from services.api.operations.places import InEnvironment
 from services.api.platform import Platform
-from shared.database import environments, workspaces
-from shared.database.projects import within_plan
+from shared.database import environments
+from shared.database.environments import Room
 from shared.domain.plan import DEFAULT_PLAN, PLANS, Plan, most
 
 
@@ -12,19 +12,22 @@ def plan_of(slug: str) -> Plan:
     return PLANS.get(slug, PLANS[DEFAULT_PLAN])
 
 
+def room_of(place: InEnvironment) -> Room:
+    """Return how many resources there may be where the caller is."""
+    plan = plan_of(place.project.plan)
+    return Room(
+        account_id=place.project.account_id,
+        project_id=place.project.id,
+        in_workspace=most(plan.resources),
+        in_project=most(plan.resources_per_project),
+    )
+
+
 async def require_room(platform: Platform, place: InEnvironment) -> None:
     """
-    Let one more resource be made in an environment.
-
-    Two who ask at the same moment may both pass: what is made next is not counted yet.
+    Let one more resource be made in an environment, as far as can be said before it is begun.
 
     Raises:
         QuotaExceededError: the workspace or the project has as many as its plan allows.
     """
-    plan = plan_of(place.project.plan)
-    if (limit := most(plan.resources)) is not None:
-        there = (await workspaces.usage(platform.db, place.project.account_id)).resources
-        within_plan(there, limit, "resources")
-    if (limit := most(plan.resources_per_project)) is not None:
-        in_project = await environments.resources_of_project(platform.db, place.project.id)
-        within_plan(in_project, limit, "resources per project")
+    await environments.require_room(platform.db, room_of(place))

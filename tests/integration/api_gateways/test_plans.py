@@ -1,5 +1,7 @@
 """Functions within a plan (contracts/gateways.md, check 47)."""
 
+import asyncio
+
 import pytest
 
 from tests.integration.api.harness import running
@@ -25,4 +27,9 @@ async def test_the_sixth_function_is_refused_on_the_free_plan_until_one_is_delet
         assert (refused["currentValue"], refused["limit"], refused["upgradeRequired"]) == (5, 5, True)
         assert len((await ada.get(f"{place}/functions"))["data"]) == 5
         await ada.send("DELETE", f"{place}/resources/{made[0]}")
-        await ada.send("POST", f"{place}/functions", {**FUNCTION, "name": "f5"}, status=201)
+        await ada.send("DELETE", f"{place}/resources/{made[1]}")
+        answers = await asyncio.gather(
+            *(ada.http.post(f"{place}/functions", json={**FUNCTION, "name": f"g{number}"}) for number in range(6))
+        )
+        assert sorted(answer.status_code for answer in answers) == [201] * 2 + [403] * 4
+        assert len((await ada.get(f"{place}/functions"))["data"]) == 5
