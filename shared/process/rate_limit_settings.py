@@ -30,7 +30,10 @@ class RateLimitSettings:
         "RATE_LIMIT",
         switch,
         default="on",
-        doc="Whether requests of the Neo dialect are limited. Failed logins are slowed down in any case.",
+        doc=(
+            "Whether requests of the Neo dialect are limited, and who signs up in the Gateways dialect (ten a minute from "
+            "one address). Failed logins are slowed down in any case."
+        ),
     )
     key: int = setting(
         "RATE_LIMIT_KEY", whole(1, _MOST), default="1000", doc="Requests a minute of one API key, for each api replica."
