@@ -31,8 +31,8 @@ class RateLimitSettings:
         switch,
         default="on",
         doc=(
-            "Whether requests of the Neo dialect are limited, and who signs up in the Gateways dialect (ten a minute from "
-            "one address). Failed logins are slowed down in any case."
+            "Whether requests of the Neo dialect are limited, and who signs up in the Gateways dialect (ten a minute "
+            "from one address). Failed logins are slowed down in any case."
         ),
     )
     key: int = setting(
