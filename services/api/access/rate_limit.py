@@ -27,6 +27,8 @@ from shared.process.settings import RateLimitSettings
 
 MAX_CALLERS = 20_000
 FAILED_LOGINS_A_MINUTE = 10
+FAILED_LOGINS_OF_AN_ADDRESS_A_MINUTE = 100
+"""Over all users: many people may be behind one address, but who tries one password on everybody is not many people."""
 REGISTRATIONS_A_MINUTE = 10
 _MINUTE_S = 60
 
@@ -183,29 +185,33 @@ class FailedLogins:
     Wrong passwords, by user and by the address they came from: ten a minute, then none is even looked at.
 
     ``who`` is the user's id, or the name that was given where there is no such user. Another address is not hindered:
-    nobody can lock out a user by guessing. A right password clears the count.
-    Those checked at the same time are counted one after the other, so a few more than ten may get through;
-    ``PasswordDesk`` bounds how many.
+    nobody can lock out a user by guessing. A right password clears the count. An address may fail a hundred times a
+    minute over all users, whatever it gets right meanwhile: the attacker may have an account, too.
+    Those checked at the same time are counted one after the other, so a few more may get through; ``PasswordDesk``
+    bounds how many.
     """
 
     def __init__(self, *, now: Clock = time.time) -> None:
-        self._quota = Quota(FAILED_LOGINS_A_MINUTE, FAILED_LOGINS_A_MINUTE, now=now)
+        self._users = Quota(FAILED_LOGINS_A_MINUTE, FAILED_LOGINS_A_MINUTE, now=now)
+        most = FAILED_LOGINS_OF_AN_ADDRESS_A_MINUTE
+        self._addresses = Quota(most, most, now=now)
 
     def check(self, address: str, who: str) -> None:
-        """Raise ``TooManyFailedLoginsError`` when this user may not be tried from there now."""
-        verdict = self._quota.look(_pair(address, who))
-        if not verdict.allowed:
-            raise TooManyFailedLoginsError(
-                "Too many failed logins.", limit=verdict.limit, reset_in_seconds=verdict.reset_in_s
-            )
+        """Raise ``TooManyFailedLoginsError`` when this user, or nobody, may be tried from there now."""
+        for verdict in (self._users.look(_pair(address, who)), self._addresses.look(sha256_hex(address))):
+            if not verdict.allowed:
+                raise TooManyFailedLoginsError(
+                    "Too many failed logins.", limit=verdict.limit, reset_in_seconds=verdict.reset_in_s
+                )
 
     def failed(self, address: str, who: str) -> None:
         """Count a wrong password."""
-        self._quota.charge(_pair(address, who))
+        self._users.charge(_pair(address, who))
+        self._addresses.charge(sha256_hex(address))
 
     def succeeded(self, address: str, who: str) -> None:
-        """Forget the wrong ones."""
-        self._quota.forget(_pair(address, who))
+        """Forget the wrong ones of this user."""
+        self._users.forget(_pair(address, who))
 
 
 class Registrations:

@@ -100,6 +100,14 @@ async def test_after_ten_wrong_passwords_a_user_is_not_tried_from_there_for_a_wh
     assert oauth_error(other) == (400, "invalid_grant", 106)
 
 
+async def test_after_a_hundred_wrong_passwords_of_whomever_nobody_is_tried_from_there(horizon: Horizon) -> None:
+    for number in range(100):
+        wrong = await ask(horizon, {**LOGIN, "username": f"{number}@example.com", "password": "x" * 5000})
+        assert oauth_error(wrong) == (400, "invalid_grant", 106)
+
+    assert oauth_error(await ask(horizon, LOGIN)) == (400, "invalid_grant", 212)
+
+
 async def test_a_login_that_is_overtaken_by_another_password_gives_no_tokens(horizon: Horizon) -> None:
     user = await access.find_user_by_email(horizon.db, EMAIL)
     client = await applications.find_client(horizon.db, CLIENT_ID)

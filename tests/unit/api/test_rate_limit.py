@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.api.access.rate_limit import (
     FAILED_LOGINS_A_MINUTE,
+    FAILED_LOGINS_OF_AN_ADDRESS_A_MINUTE,
     REGISTRATIONS_A_MINUTE,
     FailedLogins,
     Quota,
@@ -201,6 +202,22 @@ def test_a_right_password_clears_the_wrong_ones(clock: Clock) -> None:
     logins.failed("10.0.0.1", "a@example.com")
 
     logins.check("10.0.0.1", "a@example.com")
+
+
+def test_nobody_is_tried_from_an_address_after_a_hundred_wrong_passwords_of_whomever(clock: Clock) -> None:
+    logins = FailedLogins(now=clock)
+    for number in range(FAILED_LOGINS_OF_AN_ADDRESS_A_MINUTE):
+        logins.check("10.0.0.1", f"{number}@example.com")
+        logins.failed("10.0.0.1", f"{number}@example.com")
+        logins.succeeded("10.0.0.1", "attacker@example.com")
+
+    with pytest.raises(TooManyFailedLoginsError) as raised:
+        logins.check("10.0.0.1", "new@example.com")
+
+    assert raised.value.fields == {"limit": 100, "reset_in_seconds": 60}
+    logins.check("10.0.0.2", "0@example.com")
+    clock.now += 60
+    logins.check("10.0.0.1", "new@example.com")
 
 
 def test_ten_register_from_one_address_in_a_minute(clock: Clock) -> None:
