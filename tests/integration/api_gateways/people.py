@@ -2,16 +2,21 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import httpx
 
 from services.api.access.people import Caller, Origin, identify_person
+from services.api.access.rate_limit import FailedLogins, Registrations
 from services.api.access.session_tokens import SessionTokens
+from services.api.operations.sign_in import SignInDesk, SignUp, sign_up
+from shared.crypto.passwords import PasswordDesk, hash_password
 from tests.integration.api.harness import Running
 from tests.support.builders import unique
 
 PASSWORD = "Correct-Horse-1"
+HERE = Origin(address="127.0.0.1", user_agent=None)
 
 
 @dataclass(kw_only=True)
@@ -48,11 +53,26 @@ class Citizen:
         return slug
 
 
+class OnceHashed(PasswordDesk):
+    """Hashes a password once: that is slow on purpose, and most people are made for tests of something else."""
+
+    async def hash(self, password: str) -> str:
+        return _hashed(password)
+
+
+@cache
+def _hashed(password: str) -> str:
+    return hash_password(password)
+
+
 class Town:
     """Makes people. Closes their clients when it is left."""
 
     def __init__(self, api: Running) -> None:
         self.api = api
+        self._desk = SignInDesk(
+            passwords=OnceHashed(), failures=FailedLogins(), registrations=Registrations(), tokens=SessionTokens()
+        )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -68,17 +88,14 @@ class Town:
 
     async def citizen(self, name: str = "Ada Lovelace", email: str | None = None) -> Citizen:
         """Let somebody sign up."""
-        nobody = await self.client()
-        body = {"email": email or f"{unique('ada')}@example.com", "password": PASSWORD, "name": name}
-        answer = await nobody.post("/api/auth/signup", json=body)
-        assert answer.status_code == 201, answer.text
-        data = answer.json()["data"]
+        wanted = SignUp(email=email or f"{unique('ada')}@example.com", password=PASSWORD, name=name)
+        made = await sign_up(self.api.api.platform, self._desk, wanted, HERE)
         return Citizen(
-            id=data["user"]["id"],
-            email=data["user"]["email"],
-            token=data["token"],
-            refresh_token=data["refreshToken"],
-            http=await self.client({"Authorization": f"Bearer {data['token']}"}),
+            id=made.person.number,
+            email=made.person.email,
+            token=made.token,
+            refresh_token=made.refresh_token,
+            http=await self.client({"Authorization": f"Bearer {made.token}"}),
         )
 
     async def colleague(self, of: Citizen, role: str, places: Any = None) -> Citizen:
@@ -93,5 +110,4 @@ class Town:
 
 async def caller_of(api: Running, citizen: Citizen) -> Caller:
     """Return somebody as the operations know them."""
-    origin = Origin(address="127.0.0.1", user_agent=None)
-    return await identify_person(api.api.platform, SessionTokens(), citizen.token, origin)
+    return await identify_person(api.api.platform, SessionTokens(), citizen.token, HERE)
