@@ -59,7 +59,8 @@ async def test_a_connection_begins_pending_and_is_read_back(
     }
     assert (await ada.get(f"{place}/resource-connections/{data['id']}"))["data"] == data
     assert (await ada.get(f"{place}/resource-connections"))["data"] == [data]
-    assert (await ada.get(f"{place}/resources/function/{number}/connections"))["data"] == [data]
+    of_function = await ada.get(f"{place}/resources/function/{number}/connections")
+    assert (of_function["resourceType"], of_function["resourceId"], of_function["data"]) == ("function", number, [data])
     assert (await ada.get(f"{place}/resources/database/8/connections"))["data"] == [data]
     twice = await ada.send("POST", f"{place}/resource-connections", a_pair(number), status=409)
     assert twice["error"] == "Conflict"

@@ -108,13 +108,19 @@ async def test_the_summary_counts_what_the_caller_may_see(shop: Shop) -> None:
 
 async def test_what_was_done_is_an_activity(shop: Shop) -> None:
     number = (await shop.create("thumbs"))["id"]
-    await shop.send("PUT", f"functions/{number}", {"timeout": 5, "environmentVariables": {"A": "value-of-a"}})
+    await shop.send(
+        "PUT", f"functions/{number}", {"timeout": 5, "environmentVariables": {"A": "value-of-a"}, "unknown": 1}
+    )
     await shop.send("PUT", f"resources/{number}/sync")
     await shop.send("DELETE", f"resources/{number}")
 
     found = (await shop.owner.get("/api/activities?resourceType=function"))["data"]
 
     assert [each["action"] for each in found] == ["delete", "sync", "update", "create"]
+    assert [each["description"] for each in found] == [
+        f'{done} function "thumbs"' for done in ("Deleted", "Synced", "Updated", "Created")
+    ]
+    assert found[2]["metadata"] == {"fields": ["environmentVariables", "timeout"]}
     created = found[-1]
     assert (created["resourceId"], created["metadata"]["runtime"]) == (number, "nodejs20.x")
     assert {"architecture", "handler", "region", "resourceId", "functionUrl"} <= created["metadata"].keys()

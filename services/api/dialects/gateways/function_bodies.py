@@ -37,7 +37,8 @@ _PATCHED = frozenset(
         "environmentVariablesLocked",
     }
 )
-_POSITIONS = frozenset({"positionX", "positionY"})
+CHANGEABLE = _PATCHED | {"positionX", "positionY"}
+"""The fields of a change; all others are ignored."""
 
 Value = TypeVar("Value")
 
@@ -82,7 +83,7 @@ def new_function(body: Body) -> PlacedFunction:
 
 def changes(body: Body, resource: Resource, stored: Mapping[str, str]) -> Changes:
     """Return what is to become of a function whose variables are ``stored`` now."""
-    if not body.keys() & (_PATCHED | _POSITIONS):
+    if not body.keys() & CHANGEABLE:
         raise InvalidRequestError("No fields provided to update", field="body", issue="empty")
     x, y = _coordinate(body, "positionX"), _coordinate(body, "positionY")
     if not body.keys() & _PATCHED:

@@ -80,7 +80,7 @@ async def update(door: Door, request: web.BaseRequest, parameters: Parameters) -
             changed = await resources.change_resource(door.platform, at.place, changed, wanted.patch)
     if wanted.moves:
         changed = await resources.move_resource(door.platform, at.place, changed, wanted.x, wanted.y)
-    await note(door, at, "update", fields=sorted(body))
+    await note(door, at, "update", fields=sorted(body.keys() & function_bodies.CHANGEABLE))
     variables = await resources.variables_of(door.platform, changed)
     return done(
         "Function updated successfully",

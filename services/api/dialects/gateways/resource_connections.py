@@ -44,7 +44,12 @@ async def show_those_of(door: Door, request: web.BaseRequest, parameters: Parame
     kind = parameters.get("resourceType", "function")
     resource = Resource(type=kind, number=bodies.number(parameters["id"], "resource"))
     found = await resource_connections.connections_of(door.platform, visit, resource)
-    return listed("Resource connections retrieved successfully", [_view(each, visit) for each in found])
+    return listed(
+        "Resource connections retrieved successfully",
+        [_view(each, visit) for each in found],
+        resourceType=resource.type,
+        resourceId=resource.number,
+    )
 
 
 async def create(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:

@@ -19,6 +19,7 @@ from shared.domain.placement import LOCAL
 from shared.domain.workspace import Permission
 
 PLACE = "/api/{projectSlug}/{environmentSlug}"
+_DONE = {"create": "Created", "update": "Updated", "delete": "Deleted", "invoke": "Invoked", "sync": "Synced"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ async def note(door: Door, at: Visit, action: str, **metadata: Any) -> None:
             action=action,
             resource_type=function_views.RESOURCE_TYPE,
             resource_number=of.number,
-            description=f'{action.capitalize()} function "{of.name}"',
+            description=f'{_DONE[action]} function "{of.name}"',
             metadata=metadata,
         ),
     )
