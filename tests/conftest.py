@@ -18,13 +18,33 @@ settings.load_profile("tidemill")
 ALONE = {"tests/integration/engine/test_network.py": "network", "tests/e2e/test_network.py": "network"}
 """Files that may not run beside each other, by what they share."""
 
+LONG = ("tests/e2e/", "tests/faults/", "tests/docs/", "tests/integration/test_launcher.py", "tests/integration/engine/")
+"""Where much of the time goes. Begun last, one of them would keep one process busy after the others have ended."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process when there are several: they share what the file has started."""
     for item in items:
-        path = item.path.relative_to(item.config.rootpath).as_posix()
+        path = _path(item)
         item.add_marker(pytest.mark.xdist_group(ALONE.get(path, path)))
+
+
+class LongFirst:
+    """Has the long files begun first when there are several processes; the order is random otherwise."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: not _path(item).startswith(LONG))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(LongFirst())
+
+
+def _path(item: pytest.Item) -> str:
+    return item.path.relative_to(item.config.rootpath).as_posix()
 
 
 @pytest.fixture(scope="session")
