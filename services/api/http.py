@@ -26,6 +26,7 @@ from services.api.routing import Entry, Router
 from shared.domain.errors import (
     Fault,
     InternalError,
+    InvalidRequestError,
     MalformedBodyError,
     PayloadTooLargeError,
     PlatformError,
@@ -147,6 +148,14 @@ class Front:
             response.headers.setdefault(REQUEST_ID, request_id)
             response.headers.setdefault("Server", _SERVER)
         self._observe(entry, response.status, time.perf_counter() - began)
+        return response
+
+    def unreadable(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """Return the answer to what is not HTTP; ``path`` is what may be one, followed by anything."""
+        response = self._dialect_of(path).render_error(InvalidRequestError("the request is not valid HTTP"), request)
+        response.headers[REQUEST_ID] = new_record_id()
+        response.headers["Server"] = _SERVER
+        response.force_close()
         return response
 
     def _render(self, error: Exception, request: web.BaseRequest, entry: Entry | None) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 """The edge: ids, slashes, wrong methods, broken requests, probes, both address families (over real sockets)."""
 
 import asyncio
+import json
 import logging
 import re
 import socket
@@ -197,8 +198,25 @@ async def test_what_is_not_http_is_answered_400_and_is_no_incident(
     received = await raw(api, garbage + b"\r\n\r\n")
 
     assert received.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_request"
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert (await api.http.get("/v1/functions")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("/v1/é", {"success", "error"}), ("/tasks/v1/é", {"code", "name", "message"}), ("/api/é", {"error", "message"})],
+)
+async def test_what_is_not_http_is_answered_in_the_words_of_its_dialect(
+    api: Running, path: str, fields: set[str]
+) -> None:
+    received = await raw(api, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 400")
+    assert b"\r\nX-Request-Id: " in head
+    assert b"\r\nContent-Type: application/json" in head
+    assert fields <= set(json.loads(body))
 
 
 async def test_a_refusal_does_not_cost_the_connection(api: Running) -> None:
