@@ -39,6 +39,19 @@ async def hold_password(connection: Connection, user_id: str) -> None:
     await connection.execute("SELECT FROM users WHERE id = $1 FOR SHARE", user_id)
 
 
+async def has_token(connection: Connection, user_id: str, application_id: str | None) -> bool:
+    """Tell whether a user is still let in through an application; whoever holds their password can rely on it."""
+    found: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM access_tokens WHERE user_id = $1 AND application_id = $2 AND expires_at > now())
+            OR EXISTS (SELECT FROM oauth1_tokens WHERE user_id = $1 AND application_id = $2)
+        """,
+        user_id,
+        application_id,
+    )
+    return found
+
+
 async def hold_password_of_token(connection: Connection, refresh_sha256: str) -> None:
     """Do the same for the user of a refresh token, if there is one."""
     await connection.execute(

@@ -14,13 +14,13 @@ from services.api.access.oauth1 import token_digest
 from services.api.access.permissions import may
 from services.api.platform import Platform
 from shared.crypto.tokens import new_token, sha256_hex
-from shared.database import applications, authorizations, issued
+from shared.database import applications, authorizations, issued, passwords
 from shared.database.applications import ClientRow
 from shared.database.authorizations import Authorization, NewAuthorization
 from shared.database.issued import ACCESS_TOKENS, AUTHORIZATIONS, SIGNED_TOKENS, Issued
-from shared.database.pool import Row
+from shared.database.pool import Connection, Row
 from shared.database.query import And, Comparison, ListQuery, Operator
-from shared.domain.errors import InvalidRequestError, NotFoundError, UnauthenticatedError
+from shared.domain.errors import InvalidRequestError, NotFoundError, UnauthenticatedError, UnknownTokenError
 from shared.domain.identity import Action, Identity
 from shared.domain.ids import new_record_id
 from shared.domain.login_errors import InvalidCallbackError, UnknownApplicationError, UnsupportedResponseTypeError
@@ -59,7 +59,7 @@ async def create_authorization(
     Let a client of the caller's account have tokens for the caller, in exchange for a code.
 
     Raises:
-        UnauthenticatedError: the caller is no user.
+        UnauthenticatedError: the caller is no user, or is not let in any more: that is asked anew, since a code lasts.
         UnsupportedResponseTypeError: something else than a code is asked for.
         UnknownApplicationError: the account has no such client.
         InvalidCallbackError: the client has not registered the redirect URI, or must say which of several.
@@ -86,7 +86,14 @@ async def create_authorization(
         code_sha256=sha256_hex(code),
         expires_at=datetime.now(UTC) + timedelta(seconds=CODE_S),
     )
-    return MadeAuthorization(code=code, authorization=await authorizations.insert_authorization(platform.db, new))
+
+    async def work(connection: Connection) -> Authorization:
+        await passwords.hold_password(connection, new.user_id)
+        if not await passwords.has_token(connection, new.user_id, identity.application_id):
+            raise UnknownTokenError("The access token is unknown.")
+        return await authorizations.insert_authorization(connection, new)
+
+    return MadeAuthorization(code=code, authorization=await platform.db.in_transaction(work))
 
 
 async def list_issued(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.database import authorizations, passwords
+from shared.database import authorizations, passwords, users
 from shared.database.pool import Connection
 from tests.integration.api_extrahorizon.conftest import CLIENT_ID, EMAIL, PASSWORD, Horizon
 from tests.integration.api_extrahorizon.test_applications import (
@@ -314,3 +314,12 @@ async def test_a_code_that_is_overtaken_by_another_password_gives_no_tokens(hori
 
     assert exchanging.result().status_code == 400
     assert await horizon.db.fetchval("SELECT count(*) FROM refresh_tokens") == 0
+
+
+async def test_whoever_was_put_out_a_moment_ago_gets_no_code(horizon: Horizon) -> None:
+    client = await a_client(horizon)
+    assert (await asked(horizon, client)).status_code == 200
+    await users.set_password(horizon.db, horizon.first.user_id, "another")
+
+    assert refusal(await asked(horizon, client)) == (401, 117)
+    assert await horizon.db.fetchval("SELECT count(*) FROM oauth2_authorizations") == 0
