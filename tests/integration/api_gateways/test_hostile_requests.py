@@ -198,6 +198,25 @@ async def test_odd_texts_are_kept_or_refused(ada: Citizen, project: str, odd: st
         assert answer.status_code < 500, (method, path, answer.text)
 
 
+async def test_what_is_nested_too_deeply_is_refused_or_ignored(ada: Citizen, project: str, url: str) -> None:
+    place = f"/api/{project}/master"
+    number = (await ada.get(f"{place}/functions"))["data"][0]["id"]
+    deep = b"[" * 500 + b"]" * 500
+    pair = b'"sourceResourceType":"function","targetResourceType":"database","sourceResourceId":%d,"targetResourceId":8'
+    tries = (
+        ("POST", f"functions/{number}/invoke", b'{"payload":%s}' % deep, 400),
+        ("POST", "resource-connections", b'{%s,"connectionDetails":{"a":%s}}' % (pair % number, deep), 400),
+        ("PATCH", f"resources/{number}", b'{"name":"thumbs","other":%s}' % deep, 200),
+        ("PATCH", f"resources/{number}/position", b'{"x":%s,"y":1}' % deep, 400),
+        ("PUT", f"functions/{number}", b'{"environmentVariables":{"A":%s}}' % deep, 400),
+        ("PUT", f"functions/{number}", b'{"environmentVariablesLocked":%s}' % deep, 400),
+        ("POST", "functions", b'{"name":%s}' % deep, 400),
+    )
+    for method, path, body, status in tries:
+        answer = await ada.http.request(method, f"{place}/{path}", content=body)
+        assert answer.status_code == status, (method, path, answer.text)
+
+
 async def test_a_body_that_is_too_large_or_too_deep_is_refused(town: Town) -> None:
     nobody = await town.client()
 

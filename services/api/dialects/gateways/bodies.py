@@ -92,6 +92,14 @@ def email(body: Body) -> str:
     return value
 
 
+def json_text(value: Any, field: str) -> bytes:
+    """Return a value of a body as JSON text again."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # what can be read at such a depth cannot be written
+        raise _wrong(field, "is nested too deeply") from None
+
+
 def switch(body: Body, field: str) -> bool:
     """Return a boolean; absent is false."""
     value = body.get(field)

@@ -107,7 +107,7 @@ async def upload(door: Door, request: web.BaseRequest, parameters: Parameters) -
 async def invoke(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     at = await visit(door, request, parameters, Permission.UPDATE_RESOURCES)
     body = await bodies.read_object(request, required=False, most_bytes=_PAYLOAD_BYTES)
-    payload = orjson.dumps(body.get("payload", {}))
+    payload = bodies.json_text(body.get("payload", {}), "payload")
     with refusals("invoke function"):
         invoked = await resources.invoke_resource(door.platform, at.place, at.resource, payload)
     shown = _invoked(invoked.reply)

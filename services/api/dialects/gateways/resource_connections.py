@@ -121,6 +121,7 @@ def _details(body: bodies.Body) -> Mapping[str, Any] | None:
     details = body.get("connectionDetails")
     if details is not None and not isinstance(details, dict):
         raise InvalidRequestError("connectionDetails must be an object", field="connectionDetails", issue="type")
+    bodies.json_text(details, "connectionDetails")
     return details
 
 

@@ -231,7 +231,12 @@ def _answer_body(answer: dict[str, Any]) -> bytes:
             return binascii.a2b_base64(body, strict_mode=True)
         except ValueError as error:
             raise UnusableResultError("the body is not Base64") from error
-    return body.encode() if isinstance(body, str) else orjson.dumps(body)
+    if isinstance(body, str):
+        return body.encode()
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:  # what can be read at such a depth cannot be written
+        raise UnusableResultError("the body is nested too deeply") from error
 
 
 def _clean(text: str) -> str:

@@ -195,6 +195,8 @@ def test_a_body_in_base64_is_bytes_and_one_that_is_data_is_json() -> None:
         b'{"statusCode":200,"cookies":["a=1\\n"]}',
         b'{"statusCode":200,"body":"%%","isBase64Encoded":true}',
         b'{"statusCode":200,"body":1,"isBase64Encoded":true}',
+        b'{"statusCode":200,"body":' + b"[" * 500 + b"]" * 500 + b"}",
+        b"[" * 5000 + b"]" * 5000,
     ],
 )
 def test_what_is_no_http_answer_is_unusable(result: bytes) -> None:
