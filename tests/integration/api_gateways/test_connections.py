@@ -176,6 +176,23 @@ async def test_of_two_who_complete_a_connection_at_once_one_does(ada: Citizen, a
     assert [each["accountName"] for each in (await ada.get(connections))["data"]] == [winner]
 
 
+async def test_an_account_that_lets_one_workspace_in_lets_no_other_in(ada: Citizen, town: Town, aws: FakeAws) -> None:
+    await completed(ada, aws)
+    trusted, eve = aws.external_id, await town.citizen("Eve")
+    connections, hers = await begun(eve, aws)
+    aws.external_id = trusted
+    path = f"{connections}/{hers['connectionId']}/complete"
+
+    body = {"accountId": ACCOUNT, "accountName": "Mine", "externalId": trusted, "roleArn": ROLE}
+    refused = await eve.send("POST", path, body, status=400)
+
+    assert refused["error"] == "Cloud connection failed"
+    assert (await eve.get(connections))["data"] == []
+    assert aws.requests[-1][1]["ExternalId"] == hers["externalId"]
+    project = await eve.project()
+    await eve.send("PATCH", f"/api/projects/{project}/connect-cloud/{hers['connectionId']}", status=400)
+
+
 async def test_a_role_of_another_account_is_not_connected(ada: Citizen, aws: FakeAws) -> None:
     connections, data = await begun(ada, aws)
     aws.account = "999999999999"
