@@ -56,6 +56,12 @@ class AwsSettings:
         default="15",
         doc="How long a deployment is tried again while AWS is out of reach or has too many calls; then it is refused.",
     )
+    calls_per_second: int = setting(
+        "AWS_CALLS_PER_SECOND",
+        whole(1, 10_000),
+        default="15",
+        doc="Most calls a second that change functions in one account and region, of each deployer: as AWS allows.",
+    )
     max_invocations: int = setting(
         "AWS_MAX_INVOCATIONS",
         whole(1, 1000),

@@ -251,7 +251,6 @@ class _Handler(BaseHTTPRequestHandler):
             ("GET", ""): ("GetFunction", lambda: _described(aws.look(name))),
             ("POST", ""): ("CreateFunction", lambda: aws.create(body)),
             ("DELETE", ""): ("DeleteFunction", lambda: aws.delete(name)),
-            ("GET", "/configuration"): ("GetFunctionConfiguration", lambda: aws.look(name).configuration),
             ("PUT", "/configuration"): (
                 "UpdateFunctionConfiguration",
                 lambda: aws.change(name, "configuration", body),

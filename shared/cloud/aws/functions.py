@@ -88,7 +88,7 @@ class LambdaFunction:
     async def describe(self) -> CloudFunction | None:
         """Return the function as it is; None when there is none of that name."""
         try:
-            answer = await self._call(lambda aws: aws.get_function(FunctionName=self._name), "read the function")
+            answer = await self._read()
         except CloudFunctionGoneError:
             return None
         return cloud_function_of(answer, await self._url())
@@ -167,7 +167,7 @@ class LambdaFunction:
     async def remove(self) -> None:
         """Delete the function, its URL with it. One that is gone, or is not ours, is left as it is."""
         try:
-            answer = await self._call(lambda aws: aws.get_function(FunctionName=self._name), "read the function")
+            answer = await self._read()
             if (answer.get("Tags") or {}).get(OWNER_TAG) == self._placement.function_id:
                 await self._call(lambda aws: aws.delete_function(FunctionName=self._name), "delete the function")
         except CloudFunctionGoneError:
@@ -248,18 +248,31 @@ class LambdaFunction:
         """Wait until AWS is not at the function, or the deadline has passed; return its configuration then."""
         pause = self._patience.first_poll_s
         while True:
-            configuration: Mapping[str, Any] = await self._call(
-                lambda aws: aws.get_function_configuration(FunctionName=self._name), "read the function"
-            )
+            configuration: Mapping[str, Any] = (await self._read())["Configuration"]
             left = deadline - time.monotonic()
             if not is_busy(configuration) or left <= 0:
                 return configuration
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, self._patience.longest_poll_s)
 
-    async def _call(self, request: Callable[[Any], Answer], what: str, *, deadline_s: float = _CALL_S) -> Answer:
+    async def _read(self) -> Mapping[str, Any]:
+        """Return the function with its tags; of this call alone AWS takes as many as we make."""
+        answer: Mapping[str, Any] = await self._call(
+            lambda aws: aws.get_function(FunctionName=self._name), "read the function", paced=False
+        )
+        return answer
+
+    async def _call(
+        self, request: Callable[[Any], Answer], what: str, *, deadline_s: float = _CALL_S, paced: bool = True
+    ) -> Answer:
         return await self._sessions.call(
-            self._connection, self._placement.region, request, what=what, role=self._role, deadline_s=deadline_s
+            self._connection,
+            self._placement.region,
+            request,
+            what=what,
+            role=self._role,
+            deadline_s=deadline_s,
+            paced=paced,
         )
 
 

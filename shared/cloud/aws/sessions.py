@@ -4,6 +4,10 @@ Entering the AWS accounts of customers, and calling AWS there without holding an
 Every call is made as the customer's own deploy role, which lets us in by an external id that only the two of us
 know. What AWS gives for it is kept until five minutes before it ends; it is used only when the account behind it is
 the one in the role's ARN. boto3 blocks: its calls run in a bounded number of threads, each call under a deadline.
+
+AWS takes 15 calls a second that change functions, in one account and region, and refuses more (reading a function and
+running it are counted apart). We make no more either: many deployments at once would else only hold up others who
+work in the account, and our own calls of functions beside them.
 """
 
 import asyncio
@@ -17,6 +21,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import boto3
+from aiolimiter import AsyncLimiter
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -38,6 +43,7 @@ _EARLY_S = 300.0
 _ROLE_PAUSE_S = 0.5
 _MOST_ENTERED = 500
 _MOST_CLIENTS = 20  # regions times services in one account
+_MOST_PACED = 1000
 
 Answer = TypeVar("Answer")
 
@@ -82,10 +88,12 @@ class AwsSessions:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._endpoint = settings.endpoint_url
+        self._calls_per_second = settings.calls_per_second
         self._config = config.merge(Config(max_pool_connections=threads))
         self._clock = clock
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="aws")
         self._entered: OrderedDict[AwsConnection, _Entered] = OrderedDict()
+        self._paces: OrderedDict[tuple[str, str], AsyncLimiter] = OrderedDict()
         self._session: boto3.Session | None = None
         self._making = threading.Lock()  # boto3 makes clients in one thread at a time only
 
@@ -105,17 +113,21 @@ class AwsSessions:
         role: str = "",
         service: str = "lambda",
         deadline_s: float = CALL_S,
+        paced: bool = False,
     ) -> Answer:
         """
         Make one call as the customer's role; ``request`` is given the boto3 client and runs in a thread.
 
-        ``what`` and ``role`` are for the text of an error: see ``errors.translate``.
+        ``what`` and ``role`` are for the text of an error: see ``errors.translate``. A call that is ``paced`` waits
+        until the account's region may be asked for one more.
 
         Raises:
             PlatformError: AWS's answer, translated; ``CloudUnavailableError`` when none came within the deadline.
         """
         try:
             async with asyncio.timeout(deadline_s):
+                if paced:
+                    await self._pace(connection.account_id, region).acquire()
                 try:
                     return await self._call(connection, region, service, request)
                 except ClientError as error:
@@ -217,6 +229,14 @@ class AwsSessions:
                 issue="wrong account",
             )
         return credentials, given["Expiration"].timestamp()
+
+    def _pace(self, account_id: str, region: str) -> AsyncLimiter:
+        pace = self._paces.get((account_id, region))
+        if pace is None:
+            pace = self._paces[account_id, region] = AsyncLimiter(self._calls_per_second, 1)
+            if len(self._paces) > _MOST_PACED:
+                self._paces.popitem(last=False)
+        return pace
 
     def _request(self, entered: _Entered, service: str, region: str, request: Callable[[Any], Answer]) -> Answer:
         """Give a request its client; runs in a thread."""

@@ -66,6 +66,7 @@ async def test_every_call_that_is_made_is_one_the_deploy_role_may_make(aws: Fake
     assert made <= set(functions["Action"])
     # Those are not calls but what calls with tags, and changes of a URL by hand, ask for.
     spare = {
+        "lambda:GetFunctionConfiguration",
         "lambda:ListTags",
         "lambda:TagResource",
         "lambda:UpdateFunctionUrlConfig",

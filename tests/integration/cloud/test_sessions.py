@@ -14,10 +14,23 @@ from tests.support.fake_aws import AwsError, FakeAws
 REGION = "eu-west-1"
 
 
-async def ask(sessions: AwsSessions, connection: AwsConnection) -> str:
+async def ask(
+    sessions: AwsSessions,
+    connection: AwsConnection,
+    region: str = REGION,
+    *,
+    paced: bool = False,
+    deadline_s: float = 10.0,
+) -> str:
     """Ask who we are; return the account."""
     answer = await sessions.call(
-        connection, REGION, lambda sts: sts.get_caller_identity(), what="ask who we are", service="sts"
+        connection,
+        region,
+        lambda sts: sts.get_caller_identity(),
+        what="ask who we are",
+        service="sts",
+        deadline_s=deadline_s,
+        paced=paced,
     )
     return str(answer["Account"])
 
@@ -93,6 +106,25 @@ async def test_no_aws_is_an_outage_not_a_refusal(connection: AwsConnection) -> N
     try:
         with pytest.raises(UnavailableError):
             await ask(sessions, connection)
+    finally:
+        await sessions.close()
+
+
+async def test_a_region_of_an_account_is_not_asked_more_often_than_aws_allows(
+    aws: FakeAws, connection: AwsConnection
+) -> None:
+    sessions = AwsSessions(AwsSettings(endpoint_url=aws.url, calls_per_second=2))
+    try:
+        await ask(sessions, connection, paced=True)
+        await ask(sessions, connection, paced=True)
+        asked = aws.count("GetCallerIdentity")
+        with pytest.raises(UnavailableError):
+            await ask(sessions, connection, paced=True, deadline_s=0.1)
+        assert aws.count("GetCallerIdentity") == asked
+
+        await ask(sessions, connection)
+        await ask(sessions, connection, "eu-north-1", paced=True)
+        await ask(sessions, connection, paced=True)
     finally:
         await sessions.close()
 

@@ -36,7 +36,12 @@ def aws(package_aws: FakeAws) -> FakeAws:
 async def api(database_server: DatabaseServer, package_aws: FakeAws) -> AsyncIterator[Running]:
     url = database_server.create()
     async with running(
-        url, None, "real", TIDEMILL_AWS_ENDPOINT_URL=package_aws.url, TIDEMILL_AWS_ROLE_WAIT_S="0"
+        url,
+        None,
+        "real",
+        TIDEMILL_AWS_ENDPOINT_URL=package_aws.url,
+        TIDEMILL_AWS_ROLE_WAIT_S="0",
+        TIDEMILL_AWS_CALLS_PER_SECOND="10000",
     ) as started:
         yield started
     database_server.drop(url)
