@@ -70,8 +70,16 @@ def database_server() -> Iterator[DatabaseServer]:
 
 @pytest.fixture
 def database_url(database_server: DatabaseServer) -> Iterator[str]:
-    """A database of this test's own, with the current schema."""
+    """A database of this test's own, with the current schema and the partitions of these days."""
     url = database_server.create()
+    yield url
+    database_server.drop(url)
+
+
+@pytest.fixture
+def bare_database_url(database_server: DatabaseServer) -> Iterator[str]:
+    """A database of this test's own, with the current schema and no partition: those are the platform's to make."""
+    url = database_server.create(days=False)
     yield url
     database_server.drop(url)
 

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -24,12 +25,14 @@ import asyncpg
 import httpx
 
 from shared.database.migrate import migrate
+from shared.database.partitions import ensure_partitions
+from shared.database.pool import Database
 from shared.process.embedded_postgres import EmbeddedPostgres
 from tests.support.background import Background
 from tests.support.rabbit_server import RabbitServer
 
 _IMAGE = "rabbitmq:4-management"
-_TEMPLATE = "tidemill_template"
+_TEMPLATE, _WITH_DAYS = "tidemill_template", "tidemill_template_days"
 _HTTP_S = 30.0
 _MEMORY = Path("/dev/shm")
 _MEMORY_BYTES = 4 << 30
@@ -159,19 +162,15 @@ class DatabaseServer:
         self._background = background
         self._admin_url = admin_url
         self._admin: asyncpg.Connection[Any] | None = None
-        self._has_template = False
+        self._has_templates = False
 
-    def create(self, *, migrated: bool = True) -> str:
-        """Make a database, with the current schema unless told otherwise, and return its URL."""
-        if migrated and not self._has_template:
-            self._execute(f"DROP DATABASE IF EXISTS {_TEMPLATE}")
-            self._execute(f"CREATE DATABASE {_TEMPLATE}")
-            self._background.call(migrate(self._url(_TEMPLATE)))
-            self._has_template = True
+    def create(self, *, migrated: bool = True, days: bool = True) -> str:
+        """Make a database and return its URL. Unless told otherwise it has the schema, and partitions of these days."""
+        if migrated and not self._has_templates:
+            self._make_templates()
+        template = "template0" if not migrated else _WITH_DAYS if days else _TEMPLATE
         name = f"test_{token_hex(6)}"
-        template = _TEMPLATE if migrated else "template0"
-        # Copying files takes a tenth of the time of writing every page of the copy to the log.
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        self._copy(template, name)
         return self._url(name)
 
     def drop(self, url: str) -> None:
@@ -179,11 +178,28 @@ class DatabaseServer:
         self._execute(f"DROP DATABASE IF EXISTS {urlsplit(url).path.lstrip('/')} WITH (FORCE)")
 
     def close(self) -> None:
-        """Remove the template from a server that is not ours, and leave it."""
-        if self._has_template:
-            self._execute(f"DROP DATABASE IF EXISTS {_TEMPLATE}")
+        """Remove the templates from a server that is not ours, and leave it."""
+        if self._has_templates:
+            self._drop_templates()
         if self._admin is not None:
             self._background.call(self._admin.close())
+
+    def _make_templates(self) -> None:
+        self._drop_templates()
+        self._copy("template0", _TEMPLATE)
+        self._background.call(migrate(self._url(_TEMPLATE)))
+        # Making partitions takes longer than copying them, and most tests need some.
+        self._copy(_TEMPLATE, _WITH_DAYS)
+        self._background.call(_add_days(self._url(_WITH_DAYS)))
+        self._has_templates = True
+
+    def _drop_templates(self) -> None:
+        for name in (_TEMPLATE, _WITH_DAYS):
+            self._execute(f"DROP DATABASE IF EXISTS {name}")
+
+    def _copy(self, template: str, name: str) -> None:
+        # Copying files takes a tenth of the time of writing every page of the copy to the log.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
     def _url(self, database: str) -> str:
         return urlunsplit(urlsplit(self._admin_url)._replace(path=f"/{database}"))
@@ -196,6 +212,14 @@ class DatabaseServer:
         if self._admin is None or self._admin.is_closed():
             self._admin = await asyncpg.connect(self._admin_url)
         await self._admin.execute(statement)
+
+
+async def _add_days(url: str) -> None:
+    db = await Database.connect(url, max_size=1)
+    try:
+        await ensure_partitions(db, datetime.now(UTC).date())
+    finally:
+        await db.close()
 
 
 @contextmanager

@@ -15,9 +15,9 @@ DAY = date(2026, 3, 1)
 
 
 @pytest.fixture
-async def bare(database_url: str) -> Database:
+async def bare(bare_database_url: str) -> Database:
     """A database without partitions."""
-    return await Database.connect(database_url)
+    return await Database.connect(bare_database_url)
 
 
 async def test_partitions_of_today_and_the_days_ahead_are_made_once(bare: Database) -> None:

@@ -8,9 +8,9 @@ from tests.integration.database.world import World
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(bare_database_url: str) -> AsyncIterator[Database]:
     """A database of this test's own, without partitions: those are the logger's to make."""
-    db = await Database.connect(database_url)
+    db = await Database.connect(bare_database_url)
     yield db
     await db.close()
 
