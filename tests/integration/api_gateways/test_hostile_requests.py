@@ -225,3 +225,16 @@ async def test_a_body_that_is_too_large_or_too_deep_is_refused(town: Town) -> No
     key = await nobody.get("/api/projects", headers={"X-API-Key": "sk_" + "a" * 4000})
 
     assert (large.status_code, deep.status_code, key.status_code) == (413, 400, 401)
+
+
+async def test_what_is_no_text_in_a_request_is_no_error_of_ours(
+    api: Running, ada: Citizen, project: str, url: str
+) -> None:
+    assert url
+    for path in (b"functions", b"resources?region=\xff&status=%ff", b"resources?type=\xff", b"functions/\xff"):
+        line = b"GET /api/%s/master/%s HTTP/1.1\r\n" % (project.encode(), path)
+        head = line + f"Authorization: Bearer {ada.token}\r\nConnection: close\r\n".encode()
+
+        status, answer = await raw(api, head + b"Host: h\xff\xfe.example\r\n\r\n")
+
+        assert status in (200, 400), answer

@@ -104,7 +104,7 @@ def url_event(request: UrlRequest) -> bytes:
         "requestContext": {
             "accountId": "anonymous",
             "apiId": request.function_id,
-            "domainName": _clean(request.host),
+            "domainName": readable(request.host),
             "domainPrefix": request.function_id,
             "http": http,
             "requestId": request.request_id,
@@ -150,7 +150,7 @@ def _headers(received: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[
     kept: dict[str, str] = {}
     cookies: list[str] = []
     for name, raw in received:
-        lower, value = _clean(name.lower()), _clean(raw)
+        lower, value = readable(name.lower()), readable(raw)
         if lower.replace("_", "-").startswith(_GUARDED):
             continue
         if lower == "cookie":
@@ -239,7 +239,7 @@ def _answer_body(answer: dict[str, Any]) -> bytes:
         raise UnusableResultError("the body is nested too deeply") from error
 
 
-def _clean(text: str) -> str:
+def readable(text: str) -> str:
     """Return the text; if its bytes were no UTF-8, every byte is taken for a Latin-1 character."""
     try:
         text.encode()

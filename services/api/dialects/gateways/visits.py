@@ -10,6 +10,7 @@ from aiohttp import web
 from services.api.dialects.gateways import bodies, function_urls, function_views
 from services.api.dialects.gateways.callers import Door
 from services.api.dialects.gateways.table import Parameters
+from services.api.dialects.gateways.url_event import readable
 from services.api.operations import activities, resources
 from services.api.operations.activities import Done
 from services.api.operations.places import InEnvironment, enter_environment
@@ -53,7 +54,7 @@ async def visit(
 def endpoint_of(door: Door, request: web.BaseRequest, of: Resource) -> str | None:
     """Return where anybody may call a function; on this installation, where that is reached or the request came to."""
     if of.provider == LOCAL and of.region is not None:
-        base = door.platform.public_url or f"{request.scheme}://{request.host}"
+        base = door.platform.public_url or f"{request.scheme}://{readable(request.host)}"
         return f"{base.rstrip('/')}{function_urls.PREFIX}{of.id}/"
     return of.url
 
