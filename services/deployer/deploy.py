@@ -19,6 +19,7 @@ again here.
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import structlog
@@ -65,6 +66,7 @@ from shared.process import metrics
 
 LOCK_WAIT_S = 30.0
 MAX_PACKAGES_JUDGED = 2
+MAX_AT_CLOUDS = 12
 
 _finished = metrics.counter("deployments_total", "Deployments that ended, by how.", ("outcome",))
 _seconds = metrics.histogram("deployment_seconds", "From the claim of a deployment to its end.")
@@ -104,6 +106,8 @@ class Deployer:
         self._providers = providers
         # Each of these holds a whole package in memory and keeps a core busy.
         self._judging = asyncio.Semaphore(MAX_PACKAGES_JUDGED)
+        # They take long, and must not keep those of our own machines waiting.
+        self._at_clouds = asyncio.Semaphore(MAX_AT_CLOUDS)
 
     async def deploy(self, work: Work, _delivery: Delivery) -> None:
         """
@@ -114,7 +118,11 @@ class Deployer:
             Exception: our own failure, to be tried again.
         """
         assert isinstance(work, DeployFunction)
-        async with function_lock(self._db, work.function_id, wait_s=LOCK_WAIT_S):
+        is_here = await functions.provider_of(self._db, work.function_id) in (LOCAL, None)
+        async with (
+            nullcontext() if is_here else self._at_clouds,
+            function_lock(self._db, work.function_id, wait_s=LOCK_WAIT_S),
+        ):
             deployment = await deployments.claim_deployment(self._db, work.deployment_id)
             if deployment is None:
                 await self._announce_as_recorded(work)

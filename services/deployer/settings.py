@@ -6,8 +6,12 @@ from shared.domain.runtime import Family
 from shared.process import node_programs
 from shared.process.settings import EngineSettings
 
-MAX_IN_FLIGHT = 16
-"""Deployments at once; each takes a database connection of its own for its lock. Those at a cloud mostly wait."""
+MAX_IN_FLIGHT = 28
+"""
+Deployments at once; each takes a database connection of its own for its lock.
+
+Those at a cloud mostly wait, and only some of them at once are let that far (``deploy.MAX_AT_CLOUDS``).
+"""
 
 RESEND_AFTER_S = 20.0
 """A deployment nobody has touched for so long is sent again."""

@@ -185,7 +185,9 @@ def _bounded(report: Report, limit_bytes: int) -> Report:
 
 
 def log_tail(report: Report, most_bytes: int) -> str:
-    """Return the last lines of a run that fit; of one that is longer than all its end."""
+    """Return the last lines of a run that fit; of one that is longer than all its end. A cloud's own words go first."""
+    if report.tail:
+        return report.tail.encode(errors="replace")[-most_bytes:].decode(errors="replace")
     kept: list[bytes] = []
     left = most_bytes
     for line in reversed(report.logs):

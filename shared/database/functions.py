@@ -104,6 +104,12 @@ async def find_by_name(db: Queries, environment_id: str, name: str) -> Function 
     return await _one(db, "f.environment_id = $1 AND f.name = $2", environment_id, storable(name))
 
 
+async def provider_of(db: Queries, function_id: str) -> str | None:
+    """Return the provider of a function, of one that is still being made too."""
+    provider: str | None = await db.fetchval("SELECT provider FROM functions WHERE id = $1", function_id)
+    return provider
+
+
 async def get_source(db: Queries, version_id: str) -> str | None:
     """Return the source text of a version that was given as text."""
     source: str | None = await db.fetchval("SELECT source FROM function_versions WHERE id = $1", version_id)

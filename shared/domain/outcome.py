@@ -108,6 +108,8 @@ class Report:
     logs: tuple[LogLine, ...] = ()
     dropped_log_lines: int = 0
     """Lines produced beyond the bound: counted, not kept."""
+    tail: str = ""
+    """The end of the log as a cloud sends it, with what it says of the run itself; empty where it sends none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,14 @@ class AwsRunner:
                     return Report(outcome=Interrupted(reason=error.message), timings=_waited(began))
                 case _:
                     raise
-        return report_of(payload, failed, tail, function.version.spec, now_ms=time.time_ns() // 1_000_000)
+        return report_of(
+            payload,
+            failed,
+            tail,
+            function.version.spec,
+            now_ms=time.time_ns() // 1_000_000,
+            waited_ms=(time.monotonic() - began) * 1000,
+        )
 
 
 def _waited(began: float) -> Timings:

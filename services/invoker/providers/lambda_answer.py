@@ -63,10 +63,16 @@ class _Account:
         return Timings(handler_ms=self.handler_ms, init_ms=self.init_ms or 0.0, cold_start=self.init_ms is not None)
 
 
-def report_of(payload: bytes, error: str | None, tail: str, spec: VersionSpec, *, now_ms: int) -> Report:
-    """Return the report of a run: its payload, what ``FunctionError`` says, and the end of its log."""
+def report_of(
+    payload: bytes, error: str | None, tail: str, spec: VersionSpec, *, now_ms: int, waited_ms: float = 0.0
+) -> Report:
+    """
+    Return the report of a run: its payload, what ``FunctionError`` says, and the end of its log.
+
+    Where that does not say how long the run took, it took as long as was waited for it.
+    """
     written = tail.split("\n")
-    account = _account(written)
+    account = _account(written) or _Account(handler_ms=waited_ms)
     began_ms = now_ms - round(account.handler_ms + (account.init_ms or 0.0))
     # A tail of full length that does not begin with the start of the run has lost at least one line.
     cut = len(tail.encode()) >= _TAIL_BYTES and not tail.startswith(_OWN_LINES)
@@ -75,6 +81,7 @@ def report_of(payload: bytes, error: str | None, tail: str, spec: VersionSpec, *
         timings=account.timings,
         logs=tuple(_lines(written, began_ms)),
         dropped_log_lines=1 if cut else 0,
+        tail=tail,
     )
 
 
@@ -113,7 +120,7 @@ def _stack(said: Mapping[str, Any]) -> str:
     return "\n".join(str(each).rstrip("\n") for each in trace) if isinstance(trace, list) else str(trace)
 
 
-def _account(written: Sequence[str]) -> _Account:
+def _account(written: Sequence[str]) -> _Account | None:
     for line in reversed(written):
         if line.startswith("REPORT RequestId: "):
             duration, init, memory = _DURATION.search(line), _INIT.search(line), _MEMORY.search(line)
@@ -125,7 +132,7 @@ def _account(written: Sequence[str]) -> _Account:
             )
         if (told := _json(line)) is not None and told.get("type") == "platform.report":
             return _account_of(told)
-    return _Account()
+    return None
 
 
 def _account_of(told: Mapping[str, Any]) -> _Account:

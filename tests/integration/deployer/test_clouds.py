@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.deployer.deploy import MAX_AT_CLOUDS
 from services.deployer.providers.providers import Providers
 from services.deployer.watch import watch
 from shared.database import cloud_connections, deployments, functions, placements
@@ -297,6 +298,23 @@ async def test_nothing_is_looked_at_that_its_cloud_is_done_with(yard: Yard, aws:
 
     assert await watch(yard.db, Providers({}), older_than_s=0) == 0
     assert len(aws.calls) == calls
+
+
+async def test_deployments_that_a_cloud_holds_up_do_not_hold_up_those_of_our_own_machines(
+    yard: Yard, aws: FakeAws
+) -> None:
+    connection = await connect(yard.world)
+    aws.held["CreateFunction"] = held = threading.Event()
+    slow = [await yard.ask(await a_create(yard.world, yard.store, connection, f"slow-{n}")) for n in range(20)]
+    await eventually(lambda: aws.count("CreateFunction") >= MAX_AT_CLOUDS, within_s=20)
+
+    here = await yard.ask(yard.world.new_deployment("greeter"))
+    assert (await yard.end_of(here)).error is None
+    assert not any(yard.ends(new) for new in slow)
+
+    held.set()
+    for new in slow:
+        assert (await yard.end_of(new)).error is None
 
 
 async def test_functions_of_our_own_machines_sync_and_go_without_a_cloud(yard: Yard, aws: FakeAws) -> None:

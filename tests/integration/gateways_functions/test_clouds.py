@@ -11,10 +11,11 @@ import pytest
 from services.api.operations import resources
 from services.api.operations.create_function import Upload
 from services.api.operations.delete_function import delete_function
+from services.api.operations.place_function import PlacedFunction, place_function
 from services.api.operations.places import enter_environment
 from services.api.operations.update_function import FunctionPatch
 from shared.database import functions
-from shared.domain.errors import IllegalStateError
+from shared.domain.errors import IllegalStateError, UnavailableError
 from shared.domain.identity import Identity
 from shared.domain.placement import CloudState
 from shared.domain.workspace import Permission
@@ -275,6 +276,29 @@ async def test_a_change_that_takes_long_is_answered_as_updating_and_goes_on(clou
 
     await until(cloud_shop, number, "active")
     assert files_at(aws, name) == {"index.js": b"new"}
+
+
+async def test_a_create_that_takes_long_is_told_to_go_on_and_is_there_when_it_is_done(
+    cloud_shop: Shop, aws: FakeAws
+) -> None:
+    platform = cloud_shop.api.api.platform
+    hasty = replace(platform, limits=replace(platform.limits, deployment_s=0.5))
+    caller = await caller_of(cloud_shop.api, cloud_shop.owner)
+    project = cloud_shop.place.split("/")[2]
+    place = await enter_environment(hasty, caller, project, "master", Permission.CREATE_RESOURCES)
+    wanted = PlacedFunction(name=unique("slow"), runtime="python3.12", handler="a.b", region="eu-west-1")
+    aws.held["CreateFunction"] = goes_on = threading.Event()
+    try:
+        with pytest.raises(UnavailableError, match="goes on"):
+            await place_function(hasty, place, wanted)
+    finally:
+        goes_on.set()
+        aws.held.clear()
+
+    async def is_there() -> bool:
+        return any(each["name"] == wanted.name for each in (await cloud_shop.get("functions"))["data"])
+
+    await eventually(is_there, within_s=20)
 
 
 def uploaded(code: str) -> FunctionPatch:

@@ -86,7 +86,8 @@ def test_times_are_those_of_the_account_and_a_start_is_cold_when_it_names_one() 
     assert report(tail=f"{ACCOUNT}\tInit Duration: 80.25 ms\t").timings == (
         Timings(handler_ms=3.12, init_ms=80.25, cold_start=True)
     )
-    assert report(tail="").timings == Timings()
+    told = report_of(b"", None, "", SPEC, now_ms=NOW, waited_ms=7.5)
+    assert told.timings == Timings(handler_ms=7.5)
 
 
 def test_lines_are_the_authors_with_level_and_time_and_lambdas_own_are_left_out() -> None:
