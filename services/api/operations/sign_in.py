@@ -82,7 +82,7 @@ async def sign_up(platform: Platform, desk: SignInDesk, wanted: SignUp, origin: 
         UnavailableError: too many want to log in at once, or sessions cannot be signed.
     """
     if not platform.limits.open_sign_up:
-        raise ForbiddenError("Nobody can sign up here: ask for an invitation")
+        raise ForbiddenError("Nobody can sign up here: ask whoever runs this platform")
     check_password(wanted.password)
     if platform.rate_limits.enabled:
         desk.registrations.charge(origin.address)

@@ -238,3 +238,16 @@ async def test_what_is_no_text_in_a_request_is_no_error_of_ours(
         status, answer = await raw(api, head + b"Host: h\xff\xfe.example\r\n\r\n")
 
         assert status in (200, 400), answer
+
+
+async def test_a_question_of_a_browser_that_is_no_text_is_answered(api: Running, url: str) -> None:
+    head = f"OPTIONS {url}/ HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\nConnection: close\r\n".encode()
+
+    for asked in (
+        b"PUT\xff\r\nAccess-Control-Request-Headers: a\xff",
+        b"PUT\r\nAccess-Control-Request-Headers: \xc3\xa4",
+    ):
+        status, answer = await raw(api, head + b"Access-Control-Request-Method: " + asked + b"\r\n\r\n")
+
+        assert status == 200, answer
+        assert b"\r\n\r\n" in answer
