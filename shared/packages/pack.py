@@ -2,7 +2,7 @@
 Writing a package entry by entry, never with more of it in memory than what is written and one chunk.
 
 The same entries give the same bytes: sorted by path, with a fixed time, deflated. Modes are kept where the caller has
-one; a file without is 0644.
+one; a file without is 0644. The program that a runtime starts may always be run.
 """
 
 import stat
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from shared.domain.errors import InvalidPackageError
-from shared.packages.package import LIMITS, PackageLimits
+from shared.packages.package import LIMITS, PROGRAM, PackageLimits
 
 _LEVEL = 3
 """Of deflate: half the time of the usual 6 for a tenth more bytes; somebody waits for the deployment."""
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PLAIN = 0o644
+_MAY_RUN = 0o111
 _LINK = (stat.S_IFLNK | 0o777) << 16
 
 
@@ -63,6 +64,8 @@ def _header(piece: Piece) -> zipfile.ZipInfo:
     header = zipfile.ZipInfo(piece.path, _EARLIEST)
     header.compress_type, header.create_system = zipfile.ZIP_DEFLATED, _UNIX
     permissions = stat.S_IMODE(piece.mode) or _PLAIN
+    if piece.path == PROGRAM:
+        permissions |= _MAY_RUN  # AWS Lambda starts no other, and who writes or uploads text often has no modes
     header.external_attr = _LINK if piece.is_link else (stat.S_IFREG | permissions) << 16
     return header
 

@@ -3,7 +3,7 @@ The file a new function starts with, so that it answers before anybody has writt
 
 Made from the runtime and the handler alone; it answers 200 with a JSON body that has a message and the event. What
 is written in Java, .NET and Go is source: AWS Lambda takes the package and fails when it is called, until somebody
-uploads what the compiler made of it. ``warning_of`` says so.
+puts what the compiler made of it there. ``warning_of`` says so.
 """
 
 import json
@@ -36,7 +36,10 @@ def warning_of(runtime: str, handler: str) -> str | None:
     """Return what a caller should know about the first files of such a function, if anything."""
     language = parse_handler(runtime, handler).language
     if language in _SOURCE_ONLY:
-        return f"the starter is {_SOURCE_ONLY[language]} source: the function runs once a compiled package is uploaded"
+        return (
+            f"the starter is {_SOURCE_ONLY[language]} source and is not compiled: the function fails when it is called "
+            "until a compiled package is put in its place at the cloud itself, since uploads here keep text files alone"
+        )
     if language is Language.PROVIDED:
         return "the function runs once a package with the program bootstrap is uploaded"
     return None

@@ -59,6 +59,18 @@ def test_links_folders_and_byte_order_marks_are_left_out() -> None:
     assert read_text(kept, "index.js", LIMIT) == "exports.a = 1"
 
 
+def test_the_program_of_a_function_may_be_run_however_it_came() -> None:
+    uploaded = text_package(zip_of({"bootstrap": b"#!/bin/sh\n", "lib/bootstrap": b"1"}))
+    written = edited(TWO, Edit(kind="create", path="bootstrap", content="#!/bin/sh\n"))
+    renamed = edited(TWO, Edit(kind="rename", path="index.js", new_path="bootstrap"))
+
+    for content in (uploaded, written, renamed):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+        assert modes.pop("bootstrap") == stat.S_IFREG | 0o755
+        assert set(modes.values()) == {stat.S_IFREG | 0o644}
+
+
 def test_the_same_files_make_the_same_package_whatever_their_order() -> None:
     one = text_package(zip_of({"a.js": b"1", "b.js": b"2"}))
     other = text_package(zip_of({"b.js": b"2", "a.js": b"1"}, method=zipfile.ZIP_STORED))

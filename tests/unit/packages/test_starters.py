@@ -78,7 +78,7 @@ def test_a_handler_that_is_not_of_the_runtimes_form_is_refused(runtime: str, han
 
 def test_what_must_be_compiled_first_is_said() -> None:
     assert warning_of("nodejs20.x", "index.handler") is None
-    assert "Java" in str(warning_of("java21", "a.B::c"))
+    assert "Java source and is not compiled" in str(warning_of("java21", "a.B::c"))
     assert "bootstrap" in str(warning_of("provided.al2", "x"))
 
 
