@@ -2,8 +2,9 @@
 From a method and a raw path to a route: one dictionary step a segment, no regular expressions.
 
 Templates are those of ``dialects/dialect.py``. A literal segment wins over a parameter, a parameter over the
-rest; paths are matched as sent, so ``%2F`` never splits a segment and ``..`` means nothing. Two routes that
-claim the same method of the same path are a bug and refused when the table is built.
+rest; the rest takes what literals and parameters lead nowhere with. Paths are matched as sent, so ``%2F`` never
+splits a segment and ``..`` means nothing. Two routes that claim the same method of the same path are a bug and
+refused when the table is built.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,10 @@ class _Node:
     rest: "_Node | None" = None
     names: tuple[str, ...] = ()
     methods: dict[str, Entry] = field(default_factory=dict)
+
+
+_Passed = tuple[_Node, int, int]
+"""The rest at a place, the segment it would begin with, and how many values came before."""
 
 
 class Router:
@@ -92,22 +97,33 @@ class Router:
         node = self._root
         segments = path.split("/")
         last = len(segments) - 1
+        passed: _Passed | None = None
         for index in range(1, len(segments)):
             segment = segments[index]
+            if node.rest is not None:
+                passed = (node.rest, index, len(values))
             if (literal := node.literals.get(segment)) is not None:
                 node = literal
             elif segment and node.parameter is not None:
                 values.append(unquote(segment) if "%" in segment else segment)
                 node = node.parameter
-            elif node.rest is not None:
-                values.append("/" + "/".join(segments[index:]))
-                return node.rest
-            elif segment or index < last:
-                return None
-        if node.rest is not None and not node.methods:
+            elif segment or index < last or node.rest is not None:
+                return _back(passed, segments, values)
+        if node.methods:
+            return node
+        if node.rest is not None:
             values.append("")
             return node.rest
-        return node
+        return _back(passed, segments, values)
+
+
+def _back(passed: _Passed | None, segments: list[str], values: list[str]) -> _Node | None:
+    """Return to the last place whose rest was passed over for a literal segment that led nowhere."""
+    if passed is None:
+        return None
+    node, index, many = passed
+    values[many:] = ["/" + "/".join(segments[index:])]
+    return node
 
 
 def _segments(template: str) -> list[str]:

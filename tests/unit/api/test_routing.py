@@ -30,6 +30,9 @@ def router() -> Router:
             route("/v1/functions/{id}/invoke", "POST"),
             route("/tasks/v1/api/{name}/{path...}", "*"),
             route("/tasks/v1/{taskId}/cancel", "POST"),
+            route("/files", "GET"),
+            route("/files/{id}/content", "GET"),
+            route("/files/{id}/{path...}", "GET"),
         ],
         None,
     )
@@ -58,6 +61,9 @@ def router() -> Router:
             {"name": "fn", "path": "/a%2Fb//c/../d/"},
         ),
         ("POST", "/tasks/v1/64f0/cancel", "/tasks/v1/{taskId}/cancel", {"taskId": "64f0"}),
+        ("GET", "/files/1/content", "/files/{id}/content", {"id": "1"}),
+        ("GET", "/files/1/content/a/b", "/files/{id}/{path...}", {"id": "1", "path": "/content/a/b"}),
+        ("GET", "/files/1/contents", "/files/{id}/{path...}", {"id": "1", "path": "/contents"}),
     ],
 )
 def test_a_path_leads_to_its_route(
