@@ -327,7 +327,7 @@ async def _take_name(connection: Connection, new: NewDeployment) -> None:
         [storable(name) for name in settings.retry_policy.errors_to_retry] if settings.retry_policy else [],
     )
     if inserted is None:
-        raise NameTakenError(f"another function is called {new.name}")
+        raise NameTakenError(f"a function named {new.name} already exists")
 
 
 async def _take_function(connection: Connection, function_id: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from shared.database.pool import Queries
 from shared.database.text import storable_or_none
 from shared.database.workspaces import membership_of
+from shared.domain.placement import LOCAL
 from shared.domain.workspace import Membership
 
 _STATUS = "CASE WHEN f.status = 'active' THEN coalesce(l.state, 'active') ELSE f.status END"
@@ -119,7 +120,7 @@ async def list_resources(
         f"""
         SELECT {_COLUMNS} FROM {_JOINED}
         WHERE f.environment_id = $1 AND f.deleted_at IS NULL
-            AND ($2::text IS NULL OR l.region = $2) AND ($3::text IS NULL OR {_STATUS} = $3)
+            AND ($2::text IS NULL OR coalesce(l.region, '{LOCAL}') = $2) AND ($3::text IS NULL OR {_STATUS} = $3)
             AND ($4::text IS NULL OR lower(coalesce(l.facts ->> 'cloud_state', f.status)) = lower($4))
         ORDER BY f.number DESC
         """,  # noqa: S608 - constants

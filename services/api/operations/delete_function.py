@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from services.api.access.permissions import authorize
-from services.api.operations.deploy import deploy, forget
+from services.api.operations.deploy import deploy, forget, open_in_turn
 from services.api.operations.update_function import announce
 from services.api.platform import Platform
 from shared.database import functions
-from shared.database.deployments import NewDeployment, open_deployment
+from shared.database.deployments import NewDeployment
 from shared.domain.errors import FunctionNotFoundError
 from shared.domain.function import Function
 from shared.domain.identity import Action, Identity
@@ -23,7 +23,7 @@ async def delete_function(platform: Platform, identity: Identity, function: Func
     Raises:
         ForbiddenError: the caller may not delete functions.
         FunctionNotFoundError: it is gone already.
-        IllegalStateError: it is at a cloud and is being changed.
+        IllegalStateError: it is at a cloud, and others keep changing it.
         PlatformError: its cloud does not let it go, or is out of reach; it stays.
     """
     authorize(identity, Action.DELETE_FUNCTION, function)
@@ -39,7 +39,7 @@ async def delete_function(platform: Platform, identity: Identity, function: Func
 async def _remove_at_cloud(platform: Platform, function: Function) -> None:
     """Have the deployer take a function away at its cloud and then here; it tells the others."""
     asked = NewDeployment(function_id=function.id, spec=function.version.spec, action="remove")
-    await open_deployment(platform.db, asked)
+    await open_in_turn(platform, asked)
     try:
         await deploy(platform, asked.id, function.id)
     except FunctionNotFoundError:

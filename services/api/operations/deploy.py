@@ -10,13 +10,43 @@ import time
 
 from services.api.platform import Platform
 from shared.database import deployments, functions
-from shared.domain.errors import ErrorRecord, FunctionNotFoundError, PlatformError, UnavailableError, revive
+from shared.database.deployments import NewDeployment, open_deployment
+from shared.domain.errors import (
+    ErrorRecord,
+    FunctionNotFoundError,
+    IllegalStateError,
+    PlatformError,
+    UnavailableError,
+    revive,
+)
 from shared.domain.function import Function
 from shared.messages.messages import DeployFunction, DeploymentFinished, FunctionChanged
 
 GOES_ON = "goes on"
 """The field ``issue`` of the error when a deployment has not ended before its caller's patience."""
+PAUSE_S = 0.05
+"""How often it is tried to begin a change of a function that others are changing."""
 _LOOK_EVERY_S = 1.0
+
+
+async def open_in_turn(platform: Platform, deployment: NewDeployment) -> None:
+    """
+    Open a deployment of a function once nobody else is changing it.
+
+    Raises:
+        FunctionNotFoundError: it is gone.
+        IllegalStateError: others keep changing it for longer than a caller waits.
+    """
+    give_up_at = time.monotonic() + platform.limits.change_wait_s
+    while True:
+        try:
+            await open_deployment(platform.db, deployment)
+        except IllegalStateError:
+            if time.monotonic() >= give_up_at:
+                raise
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
 
 
 async def deploy(platform: Platform, deployment_id: str, function_id: str) -> Function:

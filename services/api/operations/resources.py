@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from services.api.access.permissions import authorize
 from services.api.operations import invoke
 from services.api.operations.delete_function import delete_function
-from services.api.operations.deploy import GOES_ON, deploy
+from services.api.operations.deploy import GOES_ON, deploy, open_in_turn
 from services.api.operations.invoke import Invoked
 from services.api.operations.places import InEnvironment
 from services.api.operations.update_function import BUSY, FunctionPatch, change_settings, update_function
 from services.api.platform import Platform
 from shared.database import functions, resources
-from shared.database.deployments import NewDeployment, open_deployment
+from shared.database.deployments import NewDeployment
 from shared.database.functions import FunctionSettings
 from shared.database.resources import Resource
 from shared.domain.errors import FunctionNotFoundError, IllegalStateError, InvalidRequestError, UnavailableError
@@ -143,6 +143,7 @@ async def sync_resource(platform: Platform, place: InEnvironment, resource: Reso
     Raises:
         CloudFunctionGoneError: it is not there any more.
         NotConnectedError: the connection to its cloud may not be used any more.
+        IllegalStateError: others keep changing the function.
     """
     function = await function_of(platform, resource)
     authorize(place.identity, Action.UPDATE_FUNCTION, function)
@@ -166,7 +167,7 @@ async def delete_resource(platform: Platform, place: InEnvironment, resource: Re
 
 async def _carry_out(platform: Platform, deployment: NewDeployment) -> None:
     try:
-        await open_deployment(platform.db, deployment)
+        await open_in_turn(platform, deployment)
     except IllegalStateError as error:
         raise _busy() from error
     await deploy(platform, deployment.id, deployment.function_id)

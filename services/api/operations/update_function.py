@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from services.api.access.permissions import authorize
 from services.api.operations.create_function import Upload, require_time_limit, source_of, stored
-from services.api.operations.deploy import deploy, forget
+from services.api.operations.deploy import PAUSE_S, deploy, forget
 from services.api.platform import Platform
 from shared.database import functions
 from shared.database.deployments import NewDeployment, cancel_pending, open_deployment
@@ -33,7 +33,6 @@ from shared.messages.messages import FunctionChanged
 
 BUSY = "busy"
 """The field ``issue`` of the error when others keep changing the function for longer than a caller waits."""
-_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +137,7 @@ async def _open(platform: Platform, function_id: str, patch: FunctionPatch, sett
         try:
             await open_deployment(platform.db, deployment)
         except IllegalStateError:
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
             continue
         taken = await functions.find_function(platform.db, function_id)
         if taken is not None and taken.version.id == current.version.id:

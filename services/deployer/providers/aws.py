@@ -79,7 +79,9 @@ class AwsProvider:
                     before={name: getattr(cloud, name) for name in changed},
                 )
             )
-        if cloud.code_sha256 != desired.package_sha256 or cloud.architecture != spec.architecture:
+        # A change of the configuration alone leaves the code at the cloud as it is, also what others put there.
+        brings_code = desired.uploaded or desired.content is not None
+        if (brings_code and cloud.code_sha256 != desired.package_sha256) or cloud.architecture != spec.architecture:
             steps.append(
                 UpdateCode(
                     name=placement.name,

@@ -22,6 +22,7 @@ integration/gateways_functions/test_functions.py
     8       test_a_project_without_a_cloud_makes_nothing
     11      test_the_documented_fields_make_a_function_that_is_soon_active
     18 19 20  test_a_wrong_field_makes_nothing
+    18      test_a_wrong_field_asks_nothing_of_the_cloud
     19 20   test_the_architecture_is_x86_64_when_it_is_not_given_and_inactive_runtimes_are_taken
     21      test_a_name_is_cleaned_for_the_cloud_and_kept_as_a_label
     22      test_a_taken_name_is_a_conflict_and_the_first_is_unharmed
@@ -43,10 +44,11 @@ integration/api_gateways/test_connections.py
 integration/gateways_functions/test_clouds.py
     12 13 26  test_a_function_is_made_in_the_account_and_becomes_active_by_itself
     17      test_without_a_url_the_function_is_made_all_the_same
+    21      test_a_name_is_cleaned_for_the_account
     22      test_a_name_that_the_account_has_already_is_a_conflict
     24      test_every_runtime_of_the_catalogue_may_be_asked_for_and_has_its_starter
     28 30 31  test_changes_reach_the_account_and_a_move_does_not
-    32      test_uploads_and_files_reach_the_account
+    32 37   test_uploads_and_files_reach_the_account
     38      test_a_refused_change_leaves_the_old_files_and_the_old_configuration
     41      test_a_sync_takes_over_what_was_changed_behind_our_back
     42 45   test_a_function_deleted_behind_our_back_is_failed_after_a_sync
@@ -58,6 +60,8 @@ integration/gateways_functions/test_execution_role.py
     14 15 16  test_functions_run_as_the_role_that_the_settings_name
 integration/gateways_functions/test_secrets.py
     26      test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear
+integration/gateways_functions/test_shapes.py
+    53      test_a_function_here_and_one_at_aws_are_told_of_in_the_same_words
 integration/cloud/test_aws_moto.py
     13 53   test_a_function_lives_its_life_in_the_customers_account
 integration/cloud/test_aws_provider.py

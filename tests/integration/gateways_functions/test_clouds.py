@@ -1,5 +1,6 @@
 """Functions of a project that is linked to AWS, through the same routes (contracts/gateways.md 4.1 and 4.2)."""
 
+import base64
 import io
 import threading
 import zipfile
@@ -23,7 +24,7 @@ from tests.integration.api_gateways.people import caller_of
 from tests.integration.gateways_functions.shop import Shop
 from tests.support.builders import unique, zipped
 from tests.support.eventually import eventually
-from tests.support.fake_aws import AwsError, FakeAws
+from tests.support.fake_aws import ACCOUNT, AwsError, FakeAws
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -67,9 +68,19 @@ async def test_a_function_is_made_in_the_account_and_becomes_active_by_itself(cl
     assert there.configuration["Environment"]["Variables"] == variables
     assert (there.configuration["Timeout"], there.configuration["MemorySize"]) == (30, 128)
     assert there.configuration["Architectures"] == ["arm64"]
+    assert (there.configuration["Runtime"], there.configuration["Handler"]) == ("nodejs20.x", "index.handler")
+    assert there.configuration["Role"] == f"arn:aws:iam::{ACCOUNT}:role/GatewaysAppLambdaExecutionRole"
     assert there.tags["gateways:resource-id"] == str(made["id"])
-    for path in ("functions", "resources", f"functions/{made['id']}"):
-        assert "locked-value" not in str(await cloud_shop.get(path))
+    told = [await cloud_shop.send("PUT", f"resources/{made['id']}/sync")]
+    told += [await cloud_shop.get(path) for path in ("functions", "resources", f"functions/{made['id']}")]
+    assert "locked-value" not in str([made, *told])
+
+
+async def test_a_name_is_cleaned_for_the_account(cloud_shop: Shop, aws: FakeAws) -> None:
+    made = await cloud_shop.create("my func!@" + "n" * 70)
+
+    assert made["resourceId"] == "my-func-" + "n" * 56
+    assert made["resourceId"] in aws.functions
 
 
 async def test_every_runtime_of_the_catalogue_may_be_asked_for_and_has_its_starter(
@@ -145,6 +156,8 @@ async def test_changes_reach_the_account_and_a_move_does_not(cloud_shop: Shop, a
     assert (there["MemorySize"], there["Timeout"], there["Description"]) == (256, 60, "larger")
     assert there["EphemeralStorage"] == {"Size": 1024}
     assert there["Architectures"] == ["arm64"]
+    code = [body for action, body in aws.requests if action == "UpdateFunctionCode"][-1]
+    assert (code["Architectures"], base64.b64decode(code["ZipFile"])) == (["arm64"], aws.functions[name].package)
     updates = [aws.count("UpdateFunctionConfiguration"), aws.count("UpdateFunctionCode")]
     await cloud_shop.send("PUT", f"functions/{number}", {"positionX": 3})
     assert [aws.count("UpdateFunctionConfiguration"), aws.count("UpdateFunctionCode")] == updates
@@ -156,8 +169,53 @@ async def test_uploads_and_files_reach_the_account(cloud_shop: Shop, aws: FakeAw
     await cloud_shop.upload(number, {"index.js": "1", "utils/h.js": "2", "logo.png": b"\x89PNG\0"})
     assert files_at(aws, name) == {"index.js": b"1", "utils/h.js": b"2"}
 
-    await cloud_shop.send("POST", f"functions/{number}/files", {"path": "new.js", "content": "3"}, status=201)
-    assert files_at(aws, name)["new.js"] == b"3"
+    files = f"functions/{number}/files"
+    digests = [aws.functions[name].configuration["CodeSha256"]]
+    for method, path, body, status in (
+        ("POST", files, {"path": "new.js", "content": "3"}, 201),
+        ("PUT", files, {"path": "new.js", "content": "4"}, 200),
+        ("PATCH", f"{files}/rename", {"oldPath": "new.js", "newPath": "newer.js"}, 200),
+        ("DELETE", f"{files}?path=utils/h.js", None, 200),
+    ):
+        await cloud_shop.send(method, path, body, status=status)
+        digests.append(aws.functions[name].configuration["CodeSha256"])
+    assert len(set(digests)) == len(digests)
+    assert files_at(aws, name) == {"index.js": b"1", "newer.js": b"4"}
+
+
+async def test_a_change_of_the_configuration_leaves_the_code_there_as_it_is(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    there = aws.functions[name]
+    there.package, there.configuration["CodeSha256"] = b"compiled by hand", "Y29tcGlsZWQ="
+    updates = aws.count("UpdateFunctionCode")
+
+    await cloud_shop.send("PUT", f"functions/{number}", {"memorySize": 256})
+    assert (there.package, there.configuration["MemorySize"]) == (b"compiled by hand", 256)
+    assert aws.count("UpdateFunctionCode") == updates
+
+    starter = await cloud_shop.deployed(number)
+    await cloud_shop.upload(number, dict(starter))
+    assert files_at(aws, name) == starter
+
+
+async def test_a_locked_value_is_not_in_what_the_account_says_of_it(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, _ = await create(cloud_shop, environmentVariables={"A": "hunter2", "B": "hunter2-long"})
+    locked = {"environmentVariablesLocked": ["A", "B"]}
+    await cloud_shop.send("PUT", f"functions/{number}", locked)
+    text = "1 validation error detected: Value '{A=hunter2, B=hunter2-long}' at 'environment.variables'"
+    aws.fail("UpdateFunctionConfiguration", AwsError(400, "ValidationException", text))
+    kept = {"A": "********", "B": "********"}
+
+    refused = await cloud_shop.send(
+        "PUT", f"functions/{number}", {"environmentVariables": kept, "timeout": 9}, status=500
+    )
+
+    assert "Value '{A=********, B=********}'" in refused["message"]
+    assert "hunter2" not in str(refused)
+    aws.fail("CreateFunction", AwsError(400, "ValidationException", text))
+    secret: dict[str, Any] = {"environmentVariables": {"A": "hunter2"}, "environmentVariablesLocked": ["A"]}
+    assert "hunter2" not in str(await cloud_shop.create(status=500, **secret))
+    assert "hunter2" not in str(await cloud_shop.db.fetch("SELECT error FROM deployments WHERE state = 'refused'"))
 
 
 async def test_a_refused_change_leaves_the_old_files_and_the_old_configuration(cloud_shop: Shop, aws: FakeAws) -> None:
@@ -175,8 +233,7 @@ async def test_a_refused_change_leaves_the_old_files_and_the_old_configuration(c
     aws.fail("UpdateFunctionConfiguration", AwsError(400, "InvalidParameterValueException", "no such memory"))
     await cloud_shop.send("PUT", f"functions/{number}", {"memorySize": 512}, status=500)
 
-    after = await cloud_shop.read(number)
-    assert {**after, "updatedAt": None} == {**before, "updatedAt": None}
+    assert await cloud_shop.read(number) == before
     assert await cloud_shop.files(number) == ["index.js"]
     assert files_at(aws, name) == there
 
@@ -190,6 +247,7 @@ async def test_a_sync_takes_over_what_was_changed_behind_our_back(cloud_shop: Sh
     assert (synced["memorySize"], synced["awsData"]["memorySize"]) == (1024, 1024)
     assert (synced["status"], synced["awsData"]["state"]) == ("Active", "Active")
     assert synced["functionArn"].endswith(f":function:{name}")
+    assert synced["awsData"]["lastModified"] == "2026-03-01T09:00:00.000Z"
     assert (await cloud_shop.get("functions"))["data"][0]["memorySize"] == 1024
 
 
@@ -231,10 +289,16 @@ async def test_a_delete_is_denied_or_done(cloud_shop: Shop, aws: FakeAws) -> Non
     aws.fail("DeleteFunction", AwsError(403, "AccessDeniedException", "not authorized to perform: DeleteFunction"))
     assert (await cloud_shop.send("DELETE", f"resources/{number}", status=403))["suggestion"]
     assert (await cloud_shop.read(number))["status"] == "active"
+    linked = {"sourceResourceType": "function", "sourceResourceId": number}
+    linked |= {"targetResourceType": "database", "targetResourceId": 8}
+    await cloud_shop.send("POST", "resource-connections", linked, status=201)
 
     await cloud_shop.send("DELETE", f"resources/{number}")
     assert name not in aws.functions
-    await cloud_shop.get(f"functions/{number}", 404)
+    for path in (f"functions/{number}", f"resources/{number}", f"functions/{number}/files"):
+        await cloud_shop.get(path, 404)
+    assert (await cloud_shop.get("resource-connections"))["data"] == []
+    await cloud_shop.send("DELETE", f"resources/{number}", status=404)
     await cloud_shop.create(name)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import zipfile
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -108,6 +109,19 @@ async def test_a_path_may_stand_behind_files_too(shop: Shop) -> None:
     await shop.get(f"{files}/..%2Fx.js", 400)
 
 
+@pytest.mark.parametrize("path", ["content/x.js", "rename/x.js", "content/content", "é/ü+%41 ?#.js"])
+async def test_any_path_may_stand_behind_files(shop: Shop, path: str) -> None:
+    number = (await shop.create())["id"]
+    at = f"functions/{number}/files/{quote(path)}"
+    await shop.send("POST", f"functions/{number}/files", {"path": path, "content": "1"}, status=201)
+
+    assert (await shop.send("PUT", at, {"content": "2\r\n\ufeffß"}))["data"]["path"] == path
+    assert (await shop.get(at))["data"]["content"] == "2\r\n\ufeffß"
+    assert (await shop.deployed(number))[path] == "2\r\n\ufeffß".encode()
+    await shop.send("DELETE", at)
+    assert await shop.files(number) == ["index.js"]
+
+
 async def test_a_change_that_cannot_be_is_refused_and_changes_nothing(shop: Shop) -> None:
     number = (await shop.create())["id"]
     files = f"functions/{number}/files"
@@ -153,9 +167,12 @@ async def test_ten_uploads_at_once_leave_one_of_them_whole(shop: Shop) -> None:
     answers = await asyncio.gather(*(shop.post_zip(number, zipped(files)) for files in sets))
 
     assert {answer.status_code for answer in answers} <= {200, 409}
-    assert any(answer.status_code == 200 for answer in answers)
+    carried_out = [files for files, answer in zip(sets, answers, strict=True) if answer.status_code == 200]
     left = {path: content.decode() for path, content in (await shop.deployed(number)).items()}
-    assert left in sets
+    assert left in carried_out
+    assert await shop.files(number) == sorted(left)
+    for path, content in left.items():
+        assert (await shop.get(f"functions/{number}/files/{path}"))["data"]["content"] == content
     assert (await shop.read(number))["status"] == "active"
 
 

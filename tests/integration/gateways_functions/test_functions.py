@@ -8,6 +8,7 @@ import pytest
 
 from shared.database import functions
 from tests.integration.gateways_functions.shop import NODE, SEED, Shop
+from tests.support.fake_aws import FakeAws
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,6 +34,7 @@ async def test_the_documented_fields_make_a_function_that_is_soon_active(shop: S
         "positionY": 60,
         "userId": shop.owner.id,
     }.items() <= made.items()
+    assert (type(made["positionX"]), type(made["positionY"])) == (int, int)
     assert made["endpoint"].startswith("http://")
     assert datetime.fromisoformat(made["createdAt"]).tzinfo is not None
 
@@ -85,6 +87,8 @@ WRONG_NEW: list[dict[str, Any]] = [
     {"positionY": True},
 ]
 """What no new function may have; None leaves the field out, but for the architecture."""
+ONLY_HERE: list[dict[str, Any]] = [{"runtime": "java21"}]
+"""What a cloud takes."""
 
 
 async def test_a_wrong_field_makes_nothing(shop: Shop) -> None:
@@ -97,6 +101,19 @@ async def test_a_wrong_field_makes_nothing(shop: Shop) -> None:
         assert answer.json()["error"]
 
     assert (await shop.get("functions"))["data"] == []
+
+
+async def test_a_wrong_field_asks_nothing_of_the_cloud(cloud_shop: Shop, aws: FakeAws) -> None:
+    asked = len(aws.calls)
+
+    for wrong in WRONG_NEW:
+        if wrong not in ONLY_HERE:
+            body = {name: value for name, value in {**NODE, "name": "fn", **wrong}.items() if value is not None}
+            body |= {name: value for name, value in wrong.items() if name == "architecture"}
+            await cloud_shop.send("POST", "functions", body, status=400)
+
+    assert (await cloud_shop.get("functions"))["data"] == []
+    assert "CreateFunction" not in aws.calls[asked:]
 
 
 async def test_the_architecture_is_x86_64_when_it_is_not_given_and_inactive_runtimes_are_taken(shop: Shop) -> None:
@@ -117,14 +134,14 @@ async def test_a_taken_name_is_a_conflict_and_the_first_is_unharmed(shop: Shop) 
 
     for again in ("my func", "my-func"):
         refusal = await shop.create(again, status=409)
-        assert "already" in refusal["message"] or "another" in refusal["message"]
+        assert "already exists" in refusal["message"]
 
     assert (await shop.read(first["id"]))["status"] == "active"
     assert len((await shop.get("functions"))["data"]) == 1
 
 
 async def test_code_in_the_body_is_ignored(shop: Shop) -> None:
-    made = await shop.create(code="exports.mine = 1", handler="api.run")
+    made = await shop.create(code="exports.mine = 1;" * 20_000, handler="api.run")
 
     assert await shop.files(made["id"]) == ["api.js"]
     assert "exports.mine" not in (await shop.read(made["id"]))["code"]
@@ -139,8 +156,10 @@ async def test_a_function_begins_with_the_starter_of_its_runtime(shop: Shop) -> 
         body = {**NODE, "name": runtime, "runtime": runtime, "handler": handler}
         answer = await shop.send("POST", "functions", body, status=201)
 
-        assert await shop.files(answer["data"]["id"]) == [file]
+        number = answer["data"]["id"]
+        assert await shop.files(number) == [file]
         assert ("warning" in answer) == warns
+        assert handler.rpartition(".")[2] in (await shop.read(number))["code"] or warns
 
 
 async def test_a_project_without_a_cloud_makes_nothing(shop: Shop) -> None:
@@ -163,10 +182,11 @@ async def test_a_locked_value_is_shown_nowhere_and_is_what_the_function_gets(sho
 
     assert updated["environmentVariables"] == changed
     assert updated["environmentVariablesLocked"] == ["TOKEN"]
-    await shop.send("PUT", f"resources/{number}/sync")
-    for path in (f"functions/{number}", "functions", "resources", f"resources/{number}"):
-        assert SECRET not in str(await shop.get(path))
-    assert SECRET not in str(await shop.owner.get("/api/activities"))
+    told = [made, updated, await shop.send("PUT", f"resources/{number}/sync")]
+    told += [await shop.get(path) for path in (f"functions/{number}", "functions", "resources", f"resources/{number}")]
+    told += [await shop.send("PATCH", f"resources/{number}", {"name": "other"})]
+    told += [await shop.owner.get("/api/activities")]
+    assert SECRET not in str(told)
     assert await variables_of(shop, number) == {"MODE": "test", "TOKEN": SECRET, "NEW": "1"}
 
     await shop.send("PUT", f"functions/{number}", {"environmentVariables": {"TOKEN": "other"}})
@@ -185,11 +205,16 @@ async def test_an_id_that_is_none_is_400_and_one_that_is_elsewhere_404(shop: Sho
     number = (await shop.create())["id"]
     await shop.owner.send("POST", f"/api/projects/{shop.place.split('/')[2]}/environments", {"name": "dev"}, status=201)
     other = shop.place.replace("/master", "/dev")
+    project = await shop.owner.project("Elsewhere")
 
     assert (await shop.get("functions/abc", 400))["error"] == "Invalid function ID"
     assert (await shop.get("functions/999999", 404))["error"] == "Function not found"
     assert (await shop.get(f"functions/{10**30}", 404))["error"] == "Function not found"
-    assert (await shop.owner.get(f"{other}/functions/{number}", 404))["error"] == "Function not found"
+    for place in (other, f"/api/{project}/master"):
+        assert (await shop.owner.get(f"{place}/functions/{number}", 404))["error"] == "Function not found"
+        assert (await shop.owner.get(f"{place}/resources/{number}", 404))["error"] == "Function not found"
+        for method, path in (("PUT", f"functions/{number}"), ("DELETE", f"resources/{number}")):
+            await shop.owner.send(method, f"{place}/{path}", {"timeout": 5}, status=404)
 
 
 async def test_limits_are_changed_and_shown(shop: Shop) -> None:

@@ -143,6 +143,9 @@ async def test_a_function_of_another_dialect_is_a_resource_too(shop: Shop) -> No
     number = listed["id"]
 
     assert (listed["name"], listed["region"], listed["endpoint"]) == ("greet", "local", None)
+    for region, there in (("local", True), ("eu-west-1", False)):
+        found = (await shop.owner.get(f"{place}/resources?region={region}"))["data"]
+        assert (number in [each["id"] for each in found]) == there
     assert (await shop.owner.get(f"{place}/functions/{number}"))["data"]["code"] == body["code"]
     refused = {"path": "x.js", "content": ""}
     await shop.owner.send("POST", f"{place}/functions/{number}/files", refused, status=400)

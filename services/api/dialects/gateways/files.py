@@ -62,17 +62,20 @@ async def rename(door: Door, request: web.BaseRequest, parameters: Parameters) -
     at = await visit(door, request, parameters, Permission.UPDATE_RESOURCES)
     edit = function_bodies.renamed_file(await bodies.read_object(request))
     changed = await _edited(door, at, edit)
-    return done(
-        "Function file renamed successfully",
-        {"oldPath": file_path(edit.path), "newPath": file_path(edit.new_path), "updatedAt": iso(changed.deployed_at)},
-    )
+    shown = {
+        "oldPath": file_path(edit.path),
+        "newPath": file_path(edit.new_path),
+        "updatedAt": iso(changed.deployed_at),
+    }
+    return done("Function file renamed successfully", shown | function_views.still_updating(changed))
 
 
 async def delete(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     at = await visit(door, request, parameters, Permission.UPDATE_RESOURCES)
     edit = Edit(kind="delete", path=_path(request, parameters))
-    await _edited(door, at, edit)
-    return done("Function file deleted successfully", {"path": file_path(edit.path)})
+    changed = await _edited(door, at, edit)
+    shown = {"path": file_path(edit.path), **function_views.still_updating(changed)}
+    return done("Function file deleted successfully", shown)
 
 
 async def _edited(door: Door, at: Visit, edit: Edit) -> Resource:
@@ -97,7 +100,8 @@ def _path(request: web.BaseRequest, parameters: Parameters) -> str:
 
 
 def _written(edit: Edit, changed: Resource) -> View:
-    return function_views.file_with_text(file_path(edit.path), edit.content, changed)
+    shown = function_views.file_with_text(file_path(edit.path), edit.content, changed)
+    return shown | function_views.still_updating(changed)
 
 
 ENTRIES = (

@@ -24,6 +24,8 @@ MAX_LABEL = 255
 MAX_LOCKED = 200
 FILE_BODY_BYTES = 2 * MAX_TEXT_BYTES + 4096
 """A file's text as JSON: most characters take one byte, some two."""
+NEW_BODY_BYTES = FILE_BODY_BYTES
+"""A new function, with the code that is ignored: programs written before functions had files send it along."""
 
 _PATCHED = frozenset(
     {

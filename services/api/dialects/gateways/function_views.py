@@ -6,6 +6,7 @@ another dialect has no region of its own; it is on this installation.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from services.api.dialects.gateways.views import View
@@ -14,13 +15,15 @@ from shared.database.resources import Resource
 from shared.domain.errors import InvalidRequestError
 from shared.domain.function import LOCKED_VALUE, Convention
 from shared.domain.moments import iso
-from shared.domain.placement import LOCAL
+from shared.domain.placement import LOCAL, CloudState
 from shared.packages.files import PackageFile
 from shared.packages.handlers import parse_handler
 
 RESOURCE_TYPE = "function"
 _NEO_FILE = "index.js"
 """What the source text of a function made through Neo is called in its package."""
+_EXACT = 2**53
+"""Whole numbers below it are the same with and without a fraction, for every reader of JSON."""
 _TITLES = {"aws": "AWS", "gcp": "GCP", "azure": "Azure", LOCAL: "this installation"}
 
 
@@ -44,8 +47,8 @@ def listed_function(of: Resource, endpoint: str | None) -> View:
         "memorySize": of.memory_mb,
         "timeout": of.timeout_s,
         "ephemeralStorage": of.tmp_mb,
-        "positionX": of.position_x,
-        "positionY": of.position_y,
+        "positionX": coordinate(of.position_x),
+        "positionY": coordinate(of.position_y),
         "createdAt": iso(of.created_at),
         "updatedAt": iso(of.updated_at),
     }
@@ -109,7 +112,12 @@ def position(of: Resource) -> View | None:
     """Return where a function stands on the canvas; None when it was never put there."""
     if of.position_x is None and of.position_y is None:
         return None
-    return {"x": of.position_x, "y": of.position_y}
+    return {"x": coordinate(of.position_x), "y": coordinate(of.position_y)}
+
+
+def coordinate(value: float | None) -> float | None:
+    """Return a coordinate as it is shown: a whole one without a fraction, which strict readers take for one."""
+    return int(value) if value is not None and value.is_integer() and abs(value) < _EXACT else value
 
 
 def synced(of: Resource) -> View:
@@ -125,7 +133,7 @@ def synced(of: Resource) -> View:
         "handler": facts.get("handler", of.handler),
         "memorySize": facts.get("memory_mb", of.memory_mb),
         "timeout": facts.get("timeout_s", of.timeout_s),
-        "lastModified": facts.get("last_modified", iso(of.deployed_at)),
+        "lastModified": _moment(facts.get("last_modified")) or iso(of.deployed_at),
         "codeSize": facts.get("code_bytes"),
     }
     return {
@@ -144,6 +152,14 @@ def synced(of: Resource) -> View:
         f"{of.provider}Data": seen,
         "updatedAt": iso(of.updated_at),
     }
+
+
+def _moment(said: str | None) -> str | None:
+    """Return a moment of a cloud as all others are written; what is none as it came."""
+    try:
+        return iso(datetime.fromisoformat(said)) if said else None
+    except ValueError:
+        return said
 
 
 def gone(of: Resource) -> View:
@@ -185,6 +201,11 @@ def file_with_text(path: str, text: str, resource: Resource) -> View:
         "isEntry": path == entry_file(resource),
         "updatedAt": iso(resource.deployed_at),
     }
+
+
+def still_updating(of: Resource) -> View:
+    """Return what the answer to a change of code says more when that takes longer than its caller waits."""
+    return {"status": of.status} if of.status == CloudState.UPDATING else {}
 
 
 def facts_of(of: Resource, endpoint: str | None = None) -> dict[str, Any]:

@@ -41,7 +41,8 @@ _INVOKED = 200
 
 async def create(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     place = await enter(door, request, parameters, Permission.CREATE_RESOURCES)
-    wanted = function_bodies.new_function(await bodies.read_object(request))
+    body = await bodies.read_object(request, most_bytes=function_bodies.NEW_BODY_BYTES)
+    wanted = function_bodies.new_function(body)
     with refusals("create function"):
         made = await place_function.place_function(door.platform, place, wanted)
     endpoint = endpoint_of(door, request, made)
@@ -101,7 +102,8 @@ async def upload(door: Door, request: web.BaseRequest, parameters: Parameters) -
         changed = await resources.change_resource(door.platform, at.place, at.resource, patch)
     files = await door.files.files(changed.package_sha256)
     await note(door, at, "update", upload=len(files))
-    return done("Function code uploaded successfully", {"count": len(files), "updatedAt": iso(changed.updated_at)})
+    shown = {"count": len(files), "updatedAt": iso(changed.updated_at), **function_views.still_updating(changed)}
+    return done("Function code uploaded successfully", shown)
 
 
 async def invoke(door: Door, request: web.BaseRequest, parameters: Parameters) -> web.Response:
