@@ -38,15 +38,18 @@ async def build(settings: Settings, ports: Ports, stack: AsyncExitStack, supervi
         RecordWriter(ports.db, keep_days=keep_days).write, max_batch=MAX_BATCH, max_wait_s=MAX_WAIT_S
     )
 
-    async def chores() -> None:
+    async def make_partitions() -> None:
         await retention.ensure_partitions(ports.db)
+
+    async def drop_expired() -> None:
         await retention.drop_expired(ports.db, keep_days)
 
     async def count_tasks() -> None:
         await task_counts.export(ports.db)
 
     tasks = await stack.enter_async_context(supervisor.child())
-    tasks.spawn("logger-chores", every(CHORES_EVERY_S, chores))
+    tasks.spawn("logger-partitions", every(CHORES_EVERY_S, make_partitions))
+    tasks.spawn("logger-expired", every(CHORES_EVERY_S, drop_expired))
     tasks.spawn("logger-nonces", every(NONCES_EVERY_S, lambda: oauth1.forget_nonces(ports.db)))
     tasks.spawn("logger-ledger", every(LEDGER_EVERY_S, ledger.export))
     tasks.spawn("logger-tasks", every(LEDGER_EVERY_S, count_tasks))
