@@ -3,13 +3,21 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
 
 from shared.database import replicas, schedules, task_queue, tasks
-from shared.database.pool import Database
+from shared.database.pool import Connection, Database
 from shared.database.tasks import TaskSettlement
 from shared.domain.task import Task, TaskStatus
+from shared.process.supervise import Supervisor
 from tests.integration.database.world import HOLDER, World
+from tests.support.eventually import eventually
+
+T = TypeVar("T")
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -231,3 +239,36 @@ async def test_what_is_due_is_found_without_reading_a_hundred_thousand_that_are_
     assert made == 5
     assert read < 100
     assert len(await claim(db)) == 5
+
+
+class FrozenDatabase(Database):
+    """A way to the database of a process that stops before it commits."""
+
+    done: list[object]
+
+    async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self.transaction() as connection:
+            self.done = [await work(connection)]
+            await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+async def test_an_invoker_that_freezes_in_a_claim_does_not_keep_the_others_from_theirs(
+    database_url: str, db: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.database.pool._IDLE_TRANSACTION_S", 0.5)
+    frozen = await FrozenDatabase.connect(database_url)
+    frozen.done = []
+    new = await tasks.accept(db, [world.task() for _ in range(3)])
+    async with Supervisor() as supervisor:
+        supervisor.spawn("frozen", _claim_and_wait(frozen), critical=False)
+        await eventually(lambda: frozen.done)
+        async with asyncio.timeout(10):
+            claimed = await claim(db)
+    await frozen.close()
+
+    assert {each.id for each in claimed} == {each.id for each in new}
+
+
+async def _claim_and_wait(db: Database) -> None:
+    await claim(db, holder="frozen")
