@@ -7,7 +7,8 @@ the first. Packages are kept in our package store too: Lambda gives none back, a
 the same one again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from services.deployer.providers.provider import (
     CreateFunction,
@@ -22,12 +23,15 @@ from services.deployer.providers.provider import (
 )
 from shared.cloud.aws.functions import CONFIGURATION, LambdaFunction, Patience
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
-from shared.domain.errors import InternalError, NameTakenError
+from shared.domain.errors import InternalError, NameTakenError, PlatformError
+from shared.domain.function import LOCKED_VALUE
 from shared.domain.placement import CloudFunction, Placement
 from shared.packages.store import PackageStore
 
 OpenConnection = Callable[[str], Awaitable[AwsConnection]]
 """Gives the way into an account by the id of its connection; raises ``NotConnectedError``."""
+_SHORTEST_HIDDEN = 4
+"""Shorter values would take a text apart, and hide nothing."""
 
 
 class AwsProvider:
@@ -103,11 +107,13 @@ class AwsProvider:
                 assert desired.content is not None, step
                 await self._packages.put(desired.content)
             case CreateFunction():
-                await function.create(desired.spec, desired.description, await self._package(desired))
+                with _hiding(desired.spec.environment):
+                    await function.create(desired.spec, desired.description, await self._package(desired))
             case OpenUrl():
                 await function.open_url()
             case UpdateConfiguration():
-                await function.configure(step.after)
+                with _hiding(desired.spec.environment):
+                    await function.configure(step.after)
             case UpdateCode():
                 await function.replace_code(await self._package(desired), step.architecture)
 
@@ -119,7 +125,8 @@ class AwsProvider:
                 return
             match step:
                 case UpdateConfiguration() if any(getattr(there, name) != old for name, old in step.before.items()):
-                    await function.configure(step.before)
+                    with _hiding(step.before.get("environment")):
+                        await function.configure(step.before)
                 case UpdateCode() if there.code_sha256 != step.sha256_before:
                     await function.replace_code(await self._packages.get(step.sha256_before), step.architecture_before)
 
@@ -146,3 +153,20 @@ def _placement(desired: Desired) -> Placement:
     if desired.placement is None:
         raise InternalError("a function at a cloud has no place there", function_id=desired.function_id)
     return desired.placement
+
+
+@contextmanager
+def _hiding(variables: object) -> Iterator[None]:
+    """Leave the values of environment variables out of what AWS says against a call: it may repeat what it was sent."""
+    try:
+        yield
+    except PlatformError as error:
+        values = variables.values() if isinstance(variables, Mapping) else ()
+        for value in sorted((each for each in values if len(each) >= _SHORTEST_HIDDEN), key=len, reverse=True):
+            error.message = error.message.replace(value, LOCKED_VALUE)
+            error.fields = {
+                name: field.replace(value, LOCKED_VALUE) if isinstance(field, str) else field
+                for name, field in error.fields.items()
+            }
+        error.args = (error.message,)
+        raise

@@ -14,7 +14,7 @@ from tests.support.fake_aws import EXTERNAL_ID, AwsError, FakeAws
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LOCKED = "hunter2-never-shown"
+LOCKED, LOCKED_TOO = "hunter2-never-shown", "hunter3-never-shown"
 OF_A_CALLER = "swordfish-of-somebody"
 """What somebody sends to the URL of a function: it goes to the function alone."""
 HASH = "$argon2"
@@ -69,6 +69,11 @@ async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop
         await shop.create(**given, status=403)
         placed = await shop.create(**given)
         await shop.send("PUT", f"functions/{placed['id']}", {"timeout": 60})
+        other = {"environmentVariables": {"TOKEN": LOCKED_TOO}}
+        echoed = f"1 validation error: Value '{{TOKEN={LOCKED_TOO}}}' at 'environment.variables' is not allowed"
+        aws.fail("UpdateFunctionConfiguration", AwsError(400, "ValidationException", echoed))
+        await shop.send("PUT", f"functions/{placed['id']}", other, status=500)
+        await shop.send("PUT", f"functions/{placed['id']}", other)
         await shop.send("PUT", f"resources/{placed['id']}/sync")
         for path in (
             "/api/users/profile",
@@ -82,7 +87,7 @@ async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop
             await shop.get(path)
 
     assert said
-    of_users = (PASSWORD, key, session["token"], session["refreshToken"], LOCKED)
+    of_users = (PASSWORD, key, session["token"], session["refreshToken"], LOCKED, LOCKED_TOO)
     secrets = (*of_users, begun["externalId"], EXTERNAL_ID, OF_A_CALLER)
     assert [each for each in (*secrets, HASH) if any(each in text for text in told)] == []
     assert [each for each in (*secrets, HASH) if occurs(each, repr(said))] == []
