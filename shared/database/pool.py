@@ -77,6 +77,7 @@ class Database:
                 min_size=1,
                 max_size=max_size,
                 init=_prepare,
+                reset=_leave_as_it_is,
                 command_timeout=_STATEMENT_S,
                 timeout=_ACQUIRE_S,
                 # Plans over partitions look costly enough for the compiler, which then costs more than the query.
@@ -186,6 +187,15 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         await connection.set_type_codec(
             type_name, schema="pg_catalog", encoder=json_text, decoder=orjson.loads, format="text"
         )
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """
+    Give a connection back to the pool; a transaction that was left open has been rolled back by then.
+
+    Otherwise asyncpg asks the server to forget session locks, settings, cursors and subscriptions, after each use: half
+    the cost of a short statement. Ours leave none; a test reads them all.
+    """
 
 
 def _is_away(error: Exception) -> bool:

@@ -16,6 +16,10 @@ REGISTRY_HOST = re.compile(r"(py[p]i|python[h]osted|npm[j]s|crat[e]s|golan[g])\.
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SKIPPED = re.compile(r"pytest\.sk[i]p|mark\.sk[i]p|mark\.xf[a]il|import[o]rskip")
 UNFINISHED = re.compile(r"\b(TO[D]O|FI[X]ME|X[X]X)\b")
+SESSION_STATE = re.compile(
+    r"""["'] *SET (?!LOCAL)|\bset_config\([^)]*false|\bpg_(try_)?advisory_lock(_shared)?\(|["']\s*LISTEN\s|\bWITH HOLD\b"""
+    r"""|\bCREATE TEMP|\badd_listener\("""
+)
 MOST_LINES = 400
 
 
@@ -44,6 +48,14 @@ def test_nothing_is_left_for_later_in_the_code() -> None:
     code = [path for path in our_files() if path.suffix in {".py", ".js", ".mjs", ".sh"}]
 
     assert [str(path.relative_to(ROOT)) for path in code if UNFINISHED.search(read(path))] == []
+
+
+def test_no_statement_leaves_anything_in_a_session_of_the_pool() -> None:
+    """See ``shared.database.pool``: sessions are not reset. The locks of functions have connections of their own."""
+    code = [path for name in ("shared", "services") for path in our_files(ROOT / name) if path.suffix == ".py"]
+    leaving = {path.relative_to(ROOT).as_posix() for path in code if SESSION_STATE.search(read(path))}
+
+    assert leaving == {"shared/database/function_locks.py"}
 
 
 def test_no_python_file_is_too_long_to_read() -> None:

@@ -40,6 +40,17 @@ async def test_a_connection_that_breaks_in_a_transaction_is_unavailable(db: Data
     await db.ping()
 
 
+async def test_a_transaction_that_is_left_open_is_rolled_back_on_its_way_into_the_pool(database_url: str) -> None:
+    db = await Database.connect(database_url, max_size=1)
+    try:
+        with contextlib.suppress(asyncpg.UndefinedTableError):
+            await db.execute("BEGIN; CREATE TABLE left_open (); SELECT 1 FROM there_is_no_such_table")
+
+        assert await db.fetchval("SELECT to_regclass('left_open')") is None
+    finally:
+        await db.close()
+
+
 async def test_a_transaction_nobody_goes_on_with_lets_go_of_its_locks(
     database_url: str, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
