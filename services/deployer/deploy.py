@@ -182,6 +182,7 @@ class Deployer:
                     begun.append(step)
                 await self._execute(step, desired, provider)
             await look(self._db, self._providers, desired.function_id)
+            await placements.record_sure(self._db, desired.function_id)
             return await deployments.succeed(self._db, deployment, todo.activation.package_sha256, desired.source)
 
         try:
@@ -209,7 +210,8 @@ class Deployer:
         except PlatformError as error:
             _log.warning("deployment_not_undone", deployment_id=deployment.id, reason=error.message)
             return False
-        return True
+        # What was begun by one that was cut off before is not known here.
+        return deployment.creates or deployment.attempts == 1
 
     async def _sync(
         self, deployment: Deployment, active: Function | None, placement: Placement | None, provider: Provider

@@ -17,7 +17,7 @@ from shared.domain.placement import CloudFunction, CloudState, Placement
 
 _COLUMNS = """
     l.function_id, l.provider, l.connection_id, l.cloud_account_id, l.region, l.name, l.arn, l.url, l.state, l.reason,
-    l.facts, l.is_public, f.number, e.slug AS environment_slug, p.slug AS project_slug
+    l.facts, l.is_public, l.is_unsure, f.number, e.slug AS environment_slug, p.slug AS project_slug
 """
 _JOINED = """
     placements l JOIN functions f ON f.id = l.function_id JOIN environments e ON e.id = f.environment_id
@@ -32,6 +32,7 @@ class Placed:
 
     ``state`` is None where nothing has been seen: on our own machines, and until a cloud has answered. ``facts`` are
     for people: ``cloud_state``, ``code_bytes``, ``last_modified``, and the configuration as the cloud had it.
+    ``is_unsure`` is for a function of which nobody knows how far the last change came there.
     """
 
     placement: Placement
@@ -40,6 +41,7 @@ class Placed:
     state: CloudState | None = None
     reason: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    is_unsure: bool = False
 
 
 async def insert_placement(connection: Connection, placement: Placement) -> None:
@@ -168,14 +170,19 @@ async def record_unseen(db: Queries, function_id: str, reason: str | None, patie
 
 
 async def record_unsure(connection: Connection, function_id: str) -> None:
-    """Write down that nobody knows what a change that was given up has come to, so that it is looked at."""
+    """Write down that nobody knows how far a change that was given up came, so that it is taken back."""
     await connection.execute(
         """
-        UPDATE placements SET state = 'updating', changed_at = now(), looked_at = 'epoch'
+        UPDATE placements SET is_unsure = true, state = 'updating', changed_at = now(), looked_at = 'epoch'
         WHERE function_id = $1 AND state IS NOT NULL AND removed_at IS NULL
         """,
         function_id,
     )
+
+
+async def record_sure(db: Queries, function_id: str) -> None:
+    """Write down that a cloud has of a function what it is to have."""
+    await db.execute("UPDATE placements SET is_unsure = false WHERE function_id = $1 AND is_unsure", function_id)
 
 
 async def record_removed(db: Queries, function_id: str) -> None:
@@ -205,4 +212,5 @@ def _placed_of(row: Row) -> Placed:
         state=None if row["state"] is None else CloudState(row["state"]),
         reason=row["reason"],
         facts=row["facts"],
+        is_unsure=row["is_unsure"],
     )

@@ -36,7 +36,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 
 @pytest.fixture(autouse=True)
 async def _deployer(yard: Yard, aws: FakeAws) -> None:
-    await yard.start_deployer(replace(Settings(), aws=AwsSettings(endpoint_url=aws.url, patience_s=1, role_wait_s=0)))
+    await yard.start_deployer(
+        replace(Settings(), aws=AwsSettings(endpoint_url=aws.url, patience_s=1, role_wait_s=0, calls_per_second=10_000))
+    )
 
 
 async def made(yard: Yard) -> NewDeployment:
@@ -178,6 +180,30 @@ async def test_an_aws_that_is_out_of_reach_ends_every_deployment_with_what_to_do
         assert (await yard.function(new)).status is FunctionStatus.ACTIVE
     assert (await placed(yard, new)).state is CloudState.ACTIVE
     assert yard.dead == []
+
+
+async def test_half_a_change_that_cannot_be_undone_at_once_is_taken_back_when_aws_is_there_again(
+    yard: Yard, aws: FakeAws
+) -> None:
+    new = await made(yard)
+    before = await yard.function(new)
+    aws.fail("UpdateFunctionCode", *[THROTTLED] * 100)
+    asked = await yard.ask(
+        NewDeployment(function_id=new.function_id, spec=replace(SPEC, memory_mb=256, architecture="x86_64"))
+    )
+    await eventually(lambda: aws.count("UpdateFunctionCode"), within_s=20)
+    aws.fail("UpdateFunctionConfiguration", *[THROTTLED] * 100)
+
+    error = (await yard.end_of(asked)).error
+    assert error is not None
+    assert error.code == "cloud.unavailable"
+    assert aws.functions["thumbs"].configuration["MemorySize"] == 256
+    assert (await placed(yard, new)).state is CloudState.UPDATING
+
+    aws.fails.clear()
+    await eventually(lambda: is_in(yard, new, CloudState.ACTIVE), within_s=20)
+    assert aws.functions["thumbs"].configuration["MemorySize"] == 128
+    assert await yard.function(new) == before
 
 
 async def test_a_create_that_was_given_up_is_taken_away_where_it_was_made(yard: Yard, aws: FakeAws) -> None:

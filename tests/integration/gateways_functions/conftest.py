@@ -41,6 +41,7 @@ async def api(database_server: DatabaseServer, package_aws: FakeAws) -> AsyncIte
         "real",
         TIDEMILL_AWS_ENDPOINT_URL=package_aws.url,
         TIDEMILL_AWS_ROLE_WAIT_S="0",
+        TIDEMILL_AWS_PATIENCE_S="0",
         TIDEMILL_AWS_CALLS_PER_SECOND="10000",
     ) as started:
         yield started

@@ -238,6 +238,38 @@ async def test_a_refused_change_leaves_the_old_files_and_the_old_configuration(c
     assert files_at(aws, name) == there
 
 
+async def test_what_aws_cannot_do_now_is_told_with_what_to_do_and_changes_nothing(
+    cloud_shop: Shop, aws: FakeAws
+) -> None:
+    number, name = await create(cloud_shop)
+    before, there = await cloud_shop.read(number), files_at(aws, name)
+    throttled = [AwsError(429, "TooManyRequestsException", "Rate exceeded")] * 9
+    for action in ("UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction"):
+        aws.fail(action, *throttled)
+
+    refused = [
+        await cloud_shop.upload(number, {"index.js": "new"}, status=500),
+        await cloud_shop.send("PUT", f"functions/{number}", {"memorySize": 512}, status=500),
+        await cloud_shop.send("DELETE", f"resources/{number}", status=500),
+    ]
+    aws.fails.clear()
+    aws.fail("GetFunction", *[AwsError(503, "ServiceUnavailableException", "down")] * 9)
+    refused.append(await cloud_shop.send("PUT", f"resources/{number}/sync", status=500))
+    aws.fails.clear()
+
+    assert [each["error"].rpartition(" to ")[2] for each in refused] == [
+        "update function",
+        "update function",
+        "delete function",
+        "sync function",
+    ]
+    assert all(each["suggestion"] and each["message"] for each in refused)
+    await until(cloud_shop, number, "active")
+    after = await cloud_shop.read(number)
+    assert {**after, "updatedAt": None} == {**before, "updatedAt": None}
+    assert files_at(aws, name) == there
+
+
 async def test_a_sync_takes_over_what_was_changed_behind_our_back(cloud_shop: Shop, aws: FakeAws) -> None:
     number, name = await create(cloud_shop)
     aws.functions[name].configuration["MemorySize"] = 1024

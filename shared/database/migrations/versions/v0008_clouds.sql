@@ -61,6 +61,7 @@ CREATE TABLE placements (
     reason text,
     facts jsonb NOT NULL DEFAULT '{}',
     is_public boolean NOT NULL DEFAULT true,
+    is_unsure boolean NOT NULL DEFAULT false,
     changed_at timestamptz NOT NULL DEFAULT now(),
     looked_at timestamptz,
     removed_at timestamptz
