@@ -13,8 +13,8 @@ import asyncpg
 
 from shared.database.pool import Queries
 from shared.database.text import storable
-from shared.domain.errors import NameTakenError
 from shared.domain.ids import new_record_id
+from shared.domain.user_errors import EmailUsedError
 
 USER_PERMISSIONS = """
     coalesce((SELECT array_agg(DISTINCT permission ORDER BY permission)
@@ -261,7 +261,7 @@ async def insert_user(db: Queries, user_id: str, account_id: str, email: str, pa
     Keep a user, with no role.
 
     Raises:
-        NameTakenError: another user has the email.
+        EmailUsedError: another user has the email.
     """
     try:
         await db.execute(
@@ -272,7 +272,7 @@ async def insert_user(db: Queries, user_id: str, account_id: str, email: str, pa
             password_hash,
         )
     except asyncpg.UniqueViolationError as error:
-        raise NameTakenError(f"there is a user {email} already") from error
+        raise EmailUsedError(f"There is a user {email} already.") from error
 
 
 async def insert_role(

@@ -131,7 +131,7 @@ async def add_user(db: Database, email: str, password_hash: str, permissions: Se
     Add a user to the platform's own account, with a role of their own for these permissions, if any; return the id.
 
     Raises:
-        NameTakenError: there is a user with that email.
+        EmailUsedError: there is a user with that email.
         NotFoundError: there is no account yet.
     """
 

@@ -143,4 +143,4 @@ def person_of(row: Row) -> Person:
 
 
 def _taken() -> EmailUsedError:
-    return EmailUsedError("Another user has that email.", field="email")
+    return EmailUsedError("There is a user with this email already.", field="email")
