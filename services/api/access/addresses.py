@@ -42,6 +42,12 @@ class Addresses:
         return address
 
 
+def neighbourhood(address: str) -> str:
+    """Return what stands for an address when callers are counted: see ``Addresses.of``."""
+    parsed = _parsed(address)
+    return address if parsed is None else _shown(parsed)
+
+
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)

@@ -9,6 +9,7 @@ time; who fails too often has to wait.
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from services.api.access.addresses import neighbourhood
 from services.api.access.people import Caller, Origin, require_session
 from services.api.access.rate_limit import FailedLogins, Registrations
 from services.api.access.session_tokens import SessionClaims, SessionTokens
@@ -85,7 +86,7 @@ async def sign_up(platform: Platform, desk: SignInDesk, wanted: SignUp, origin: 
         raise ForbiddenError("Nobody can sign up here: ask whoever runs this platform")
     check_password(wanted.password)
     if platform.rate_limits.enabled:
-        desk.registrations.charge(origin.address)
+        desk.registrations.charge(neighbourhood(origin.address))
     await desk.tokens.prepare(platform.db, platform.envelope)
     password_hash = await desk.passwords.hash(wanted.password)
     first_name = wanted.name.split()[0]
@@ -124,13 +125,14 @@ async def log_in(platform: Platform, desk: SignInDesk, email: str, password: str
     person = await people.find_person_by_email(platform.db, email)
     # By id: which spellings of an email are one is the database's to say, and each other one would be counted anew.
     who = email if person is None else person.id
-    desk.failures.check(origin.address, who)
+    address = neighbourhood(origin.address)
+    desk.failures.check(address, who)
     known_hash = None if person is None else person.password_hash
     fits = len(password) <= LONGEST_PASSWORD and await desk.passwords.verify(password, known_hash)
     if person is None or not fits:
-        desk.failures.failed(origin.address, who)
+        desk.failures.failed(address, who)
         raise WrongPasswordError(_WRONG)
-    desk.failures.succeeded(origin.address, who)
+    desk.failures.succeeded(address, who)
     if not person.is_active:
         raise ForbiddenError("This account is inactive")
     return await _open(platform, desk, person.id, person.password_hash, origin)
@@ -201,9 +203,10 @@ async def confirm_password(desk: SignInDesk, caller: Caller, password: str) -> N
         WrongPasswordError: it is not theirs.
         TooManyFailedLoginsError: wrong ones came too often.
     """
-    desk.failures.check(caller.address, caller.person.id)
+    address = neighbourhood(caller.address)
+    desk.failures.check(address, caller.person.id)
     if len(password) > LONGEST_PASSWORD or not await desk.passwords.verify(password, caller.person.password_hash):
-        desk.failures.failed(caller.address, caller.person.id)
+        desk.failures.failed(address, caller.person.id)
         raise WrongPasswordError("The password is wrong")
 
 

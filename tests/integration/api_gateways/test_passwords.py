@@ -13,7 +13,7 @@ from services.api.operations import sign_in
 from services.api.operations.sign_in import SignInDesk
 from shared.crypto.passwords import PasswordDesk, hash_password
 from shared.database import accounts, people, users
-from shared.domain.errors import WrongPasswordError
+from shared.domain.errors import TooManyFailedLoginsError, WrongPasswordError
 from tests.integration.api.harness import CLIENT_ID, Running, running
 from tests.integration.api_gateways.people import PASSWORD, Citizen, Town
 from tests.support.backends import DatabaseServer
@@ -88,6 +88,27 @@ async def test_wrong_passwords_of_whoever_is_logged_in_are_counted_with_the_othe
 
     await ada.send("POST", "/api/auth/login", {"email": ada.email, "password": PASSWORD}, status=429)
     await ada.send("DELETE", "/api/users/account", {"password": PASSWORD}, status=429)
+
+
+async def test_the_addresses_of_one_ipv6_host_are_counted_as_one_and_shown_as_they_are(
+    api: Running, ada: Citizen
+) -> None:
+    desk = SignInDesk(
+        passwords=PasswordDesk(), failures=FailedLogins(), registrations=Registrations(), tokens=SessionTokens()
+    )
+
+    async def log_in_from(host: int, password: str) -> None:
+        origin = Origin(address=f"2001:db8::{host:x}", user_agent=None)
+        await sign_in.log_in(api.api.platform, desk, ada.email, password, origin)
+
+    await log_in_from(7, PASSWORD)
+    for host in range(10):
+        with pytest.raises(WrongPasswordError):
+            await log_in_from(host, "wrong-password")
+
+    with pytest.raises(TooManyFailedLoginsError):
+        await log_in_from(99, PASSWORD)
+    assert (await ada.get("/api/users/sessions"))["data"][0]["ipAddress"] == "2001:db8::7"
 
 
 async def test_a_login_that_another_password_has_overtaken_opens_no_session(api: Running, ada: Citizen) -> None:

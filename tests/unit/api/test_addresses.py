@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.api.access.addresses import Addresses
+from services.api.access.addresses import Addresses, neighbourhood
 
 PROXIES = "10.0.0.0/8, 127.0.0.1"
 
@@ -46,6 +46,8 @@ def test_an_address_that_is_told_to_others_is_the_address_itself() -> None:
     assert addresses.exact("10.1.2.3", ["2001:db8::1"]) == "2001:db8::1"
     assert addresses.exact("::ffff:192.0.2.1") == "192.0.2.1"
     assert addresses.exact(None) == "unknown"
+    assert neighbourhood("2001:db8::1") == addresses.of("2001:db8::1")
+    assert [neighbourhood(each) for each in ("192.0.2.1", "unknown")] == ["192.0.2.1", "unknown"]
 
 
 def test_a_connection_with_no_address_has_a_name_too() -> None:

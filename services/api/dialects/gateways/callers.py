@@ -26,7 +26,7 @@ class Door:
         """Return where a request comes from."""
         agent = request.headers.get("User-Agent")
         return Origin(
-            address=self.platform.addresses.of(request.remote, request.headers.getall(FORWARDED_FOR, ())),
+            address=self.platform.addresses.exact(request.remote, request.headers.getall(FORWARDED_FOR, ())),
             user_agent=None if agent is None else agent[:_MAX_USER_AGENT],
         )
 

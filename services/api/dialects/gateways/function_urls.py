@@ -13,7 +13,6 @@ import orjson
 import structlog
 from aiohttp import web
 
-from services.api.access.addresses import FORWARDED_FOR
 from services.api.dialects.dialect import Route
 from services.api.dialects.gateways.callers import Door
 from services.api.dialects.gateways.url_event import UnusableResultError, UrlRequest, url_answer, url_event
@@ -69,7 +68,7 @@ async def _call(door: Door, request: web.BaseRequest, parameters: Mapping[str, s
             protocol=f"HTTP/{request.version.major}.{request.version.minor}",
             host=request.host,
             scheme=request.scheme,
-            address=door.platform.addresses.exact(request.remote, request.headers.getall(FORWARDED_FOR, ())),
+            address=door.origin(request).address,
             headers=request.headers.items(),
             body=await read_body(request, BODY_BYTES),
             at=datetime.now(UTC),
