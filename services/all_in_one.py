@@ -6,32 +6,24 @@ memory unless ``TIDEMILL_AMQP_URL`` names a RabbitMQ; functions run in this mach
 starting is the order of need, and closing is its reverse.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import services.api.app
 import services.deployer.app
 import services.invoker.app
 import services.logger.app
 from services.credentials import Credentials, first_credentials
-from services.first_consumer import ensure_first_consumer
 from services.invoker.keeper import settle_cut_off
 from services.invoker.pool.description import EngineDescription
 from services.keyring import FILE_NAME, open_envelope
 from services.ports import Ports, new_replica_id, open_bus, open_database, open_packages
+from services.prepare import ensure_first_account
 from shared.bus.bus import Bus
 from shared.bus.memory import MemoryBus
-from shared.crypto.envelope import Envelope
-from shared.crypto.passwords import hash_password, verify_password
-from shared.crypto.tokens import sha256_hex, shown_prefix
-from shared.database import access, accounts, executions, migrate
-from shared.database.accounts import AdminCredentials
-from shared.database.partitions import ensure_partitions
-from shared.database.pool import Database
+from shared.database import executions, migrate
 from shared.process.embedded_postgres import EmbeddedPostgres
 from shared.process.health import Health
 from shared.process.settings import Settings
@@ -79,7 +71,7 @@ async def build(settings: Settings, say: Say, stack: AsyncExitStack, supervisor:
     db = await open_database(settings, dsn, health, stack)
     credentials = first_credentials(settings.data.data_dir, settings.admin)
     envelope = open_envelope(settings.master_key, health, stack, own_file=settings.data.data_dir / FILE_NAME)
-    await _ensure_first_account(db, envelope, credentials)
+    await ensure_first_account(db, envelope, credentials)
     ports = Ports(
         replica_id=new_replica_id("all-in-one"),
         db=db,
@@ -126,36 +118,3 @@ def _bus(settings: Settings) -> Bus:
     from shared.bus.rabbitmq import RabbitBus  # noqa: PLC0415 - not loaded when the bus is in memory
 
     return RabbitBus(settings.bus.amqp_url.reveal(), replica_id=new_replica_id("all-in-one"))
-
-
-async def prepare_database(settings: Settings, dsn: str, credentials: Credentials) -> None:
-    """Migrate a database and make the first account in it."""
-    await migrate.migrate(dsn)
-    async with AsyncExitStack() as stack:
-        db = await Database.connect(dsn, max_size=1)
-        stack.push_async_callback(db.close)
-        # Work may be accepted before a logger is there to make the partitions of the day.
-        await ensure_partitions(db, datetime.now(UTC).date())
-        await _ensure_first_account(db, open_envelope(settings.master_key, Health("migrate"), stack), credentials)
-
-
-async def _password_hash(db: Database, credentials: Credentials) -> str:
-    """Return the hash the first user has, if it is of their password; else a new one."""
-    known = await access.find_user_by_email(db, credentials.email)
-    if known is not None and await asyncio.to_thread(verify_password, credentials.password, known.password_hash):
-        return known.password_hash
-    return await asyncio.to_thread(hash_password, credentials.password)
-
-
-async def _ensure_first_account(db: Database, envelope: Envelope, credentials: Credentials) -> None:
-    first = await accounts.ensure_first_account(
-        db,
-        AdminCredentials(
-            email=credentials.email,
-            password_hash=await _password_hash(db, credentials),
-            api_key_sha256=sha256_hex(credentials.api_key),
-            api_key_prefix=shown_prefix(credentials.api_key),
-            oauth_client_id=credentials.oauth_client_id,
-        ),
-    )
-    await ensure_first_consumer(db, envelope, first.environment, credentials)

@@ -4,8 +4,8 @@ import argparse
 import asyncio
 import sys
 
-from services import all_in_one
 from services.credentials import first_credentials
+from services.prepare import prepare_database
 from shared.process.settings import Settings
 
 
@@ -15,6 +15,6 @@ def main(settings: Settings, _arguments: argparse.Namespace) -> int:
         print("migrate needs TIDEMILL_DATABASE_URL; `./tidemill up` migrates its own database", file=sys.stderr)
         return 2
     credentials = first_credentials(settings.data.data_dir, settings.admin)
-    asyncio.run(all_in_one.prepare_database(settings, settings.database.url.reveal(), credentials))
+    asyncio.run(prepare_database(settings, settings.database.url.reveal(), credentials))
     print("the database is up to date", flush=True)
     return 0

@@ -3,9 +3,9 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from services.all_in_one import prepare_database
 from services.credentials import Credentials
 from services.keyring import open_envelope
+from services.prepare import prepare_database
 from shared.database import applications, sealed_rows
 from shared.database.applications import ConsumerRow
 from shared.database.pool import Database

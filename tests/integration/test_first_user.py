@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.all_in_one import prepare_database
+from services.prepare import prepare_database
 from shared.crypto.passwords import verify_password
 from shared.database import access, applications, sessions
 from shared.database.access import NewTokens
