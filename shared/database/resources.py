@@ -8,7 +8,7 @@ are on our own machines. Moving one on the canvas is no change of the function.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from shared.database.pool import Queries
 from shared.database.text import storable_or_none
@@ -19,9 +19,38 @@ from shared.domain.workspace import Membership
 _STATUS = "CASE WHEN f.status = 'active' THEN coalesce(l.state, 'active') ELSE f.status END"
 
 
+class ListedResource(NamedTuple):
+    """
+    A function as lists show it; a tuple of no more than that, since a list makes a thousand at once.
+
+    The fields mean what they do in ``Resource``.
+    """
+
+    id: str
+    number: int
+    name: str
+    description: str
+    status: str
+    provider: str
+    runtime: str
+    architecture: str
+    handler: str
+    memory_mb: int
+    timeout_s: int
+    tmp_mb: int
+    position_x: float | None
+    position_y: float | None
+    region: str | None
+    cloud_name: str | None
+    url: str | None
+    reason: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class Resource(NamedTuple):
     """
-    A function in its environment; a tuple, since a list makes a thousand at once.
+    A function in its environment, whole.
 
     ``status`` is ours while we change it, else what its cloud last said. ``region``, ``cloud_name`` and what follows
     are None where a function has no place of its own; ``facts`` are as in ``placements.Placed``.
@@ -59,6 +88,13 @@ class Resource(NamedTuple):
     deployed_at: datetime
 
 
+Shown: TypeAlias = ListedResource | Resource
+
+_LISTED = f"""
+    f.id, f.number, f.name, f.description, {_STATUS}, f.provider, v.runtime, v.architecture, v.handler, v.memory_mb,
+    v.timeout_s, v.tmp_mb, f.position_x, f.position_y, l.region, l.name, l.url, l.reason, f.created_at, f.updated_at
+"""
+"""In the order of the fields of ``ListedResource``."""
 _COLUMNS = f"""
     f.id, f.number, f.account_id, f.environment_id, (SELECT u.number FROM users u WHERE u.id = f.made_by), f.name,
     f.description, {_STATUS}, f.provider, v.runtime, v.convention, v.architecture, v.handler, v.memory_mb, v.timeout_s,
@@ -114,11 +150,11 @@ async def find_of_function(db: Queries, function_id: str) -> Resource | None:
 
 async def list_resources(
     db: Queries, environment_id: str, *, region: str | None = None, status: str | None = None, state: str | None = None
-) -> Sequence[Resource]:
+) -> Sequence[ListedResource]:
     """Return the functions of an environment, the newest first; ``state`` is the word of their cloud."""
     rows = await db.fetch(
         f"""
-        SELECT {_COLUMNS} FROM {_JOINED}
+        SELECT {_LISTED} FROM {_JOINED}
         WHERE f.environment_id = $1 AND f.deleted_at IS NULL
             AND ($2::text IS NULL OR coalesce(l.region, '{LOCAL}') = $2) AND ($3::text IS NULL OR {_STATUS} = $3)
             AND ($4::text IS NULL OR lower(coalesce(l.facts ->> 'cloud_state', f.status)) = lower($4))
@@ -129,7 +165,7 @@ async def list_resources(
         storable_or_none(status),
         storable_or_none(state),
     )
-    return [Resource._make(row) for row in rows]
+    return [ListedResource._make(row) for row in rows]
 
 
 async def places_of(db: Queries, user_id: str, project_number: int | None = None) -> Sequence[MemberPlace]:

@@ -18,7 +18,7 @@ from services.api.platform import Platform
 from shared.database import functions, resources
 from shared.database.deployments import NewDeployment
 from shared.database.functions import FunctionSettings
-from shared.database.resources import Resource
+from shared.database.resources import ListedResource, Resource
 from shared.domain.errors import FunctionNotFoundError, IllegalStateError, InvalidRequestError, UnavailableError
 from shared.domain.execution import ExecutionKind
 from shared.domain.function import Function
@@ -68,7 +68,7 @@ async def list_resources(
     region: str | None = None,
     status: str | None = None,
     state: str | None = None,
-) -> Sequence[Resource]:
+) -> Sequence[ListedResource]:
     """Return the functions of an environment, the newest first."""
     authorize(place.identity, Action.LIST_FUNCTIONS)
     return await resources.list_resources(platform.db, place.environment.id, region=region, status=status, state=state)

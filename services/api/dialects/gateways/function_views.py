@@ -11,7 +11,7 @@ from typing import Any
 
 from services.api.dialects.gateways.views import View
 from services.api.operations.places import InEnvironment
-from shared.database.resources import Resource
+from shared.database.resources import Resource, Shown
 from shared.domain.errors import InvalidRequestError
 from shared.domain.function import LOCKED_VALUE, Convention
 from shared.domain.moments import iso
@@ -27,12 +27,12 @@ _EXACT = 2**53
 _TITLES = {"aws": "AWS", "gcp": "GCP", "azure": "Azure", LOCAL: "this installation"}
 
 
-def cloud_name(of: Resource) -> str:
+def cloud_name(of: Shown) -> str:
     """Return what a function is called at its provider."""
     return of.cloud_name or of.name
 
 
-def listed_function(of: Resource, endpoint: str | None) -> View:
+def listed_function(of: Shown, endpoint: str | None) -> View:
     """Return a function as lists show it."""
     return {
         "id": of.number,
@@ -73,7 +73,7 @@ def masked(variables: Mapping[str, str], locked: Sequence[str]) -> dict[str, str
     return {name: LOCKED_VALUE if name in locked else value for name, value in variables.items()}
 
 
-def resource(of: Resource, place: InEnvironment, endpoint: str | None) -> View:
+def resource(of: Shown, place: InEnvironment, endpoint: str | None) -> View:
     """Return a function as one of the environment's resources."""
     return {
         "id": of.number,
@@ -108,7 +108,7 @@ def placed(place: InEnvironment) -> View:
     }
 
 
-def position(of: Resource) -> View | None:
+def position(of: Shown) -> View | None:
     """Return where a function stands on the canvas; None when it was never put there."""
     if of.position_x is None and of.position_y is None:
         return None

@@ -14,7 +14,7 @@ from services.api.dialects.gateways.url_event import readable
 from services.api.operations import activities, resources
 from services.api.operations.activities import Done
 from services.api.operations.places import InEnvironment, enter_environment
-from shared.database.resources import Resource
+from shared.database.resources import Resource, Shown
 from shared.domain.cloud_errors import CloudRefusedError, CloudUnavailableError
 from shared.domain.placement import LOCAL
 from shared.domain.workspace import Permission
@@ -51,7 +51,7 @@ async def visit(
     return Visit(place, await resources.find_resource(door.platform, place, number))
 
 
-def endpoint_of(door: Door, request: web.BaseRequest, of: Resource) -> str | None:
+def endpoint_of(door: Door, request: web.BaseRequest, of: Shown) -> str | None:
     """Return where anybody may call a function; on this installation, where that is reached or the request came to."""
     if of.provider == LOCAL and of.region is not None:
         base = door.platform.public_url or f"{request.scheme}://{readable(request.host)}"
