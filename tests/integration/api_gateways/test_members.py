@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.database import members, workspaces
+from shared.database import environments, members, projects, workspaces
 from shared.database.members import Member
 from shared.domain.errors import IllegalStateError
 from shared.domain.workspace import Membership, Role
@@ -146,3 +146,23 @@ async def test_what_was_decided_on_a_role_does_not_count_after_it_has_changed(
     with pytest.raises(IllegalStateError):
         await members.remove_member(api.db, account_id, seen)
     assert [each.membership.role for each in await members.list_members(api.db, account_id)] == [Role.OWNER]
+
+
+async def test_who_is_narrowed_to_a_place_follows_it_through_renames_that_did_not_see_each_other(
+    api: Running, ada: Citizen, town: Town
+) -> None:
+    path, slug = await members_of(ada), await ada.project(unique("shop"))
+    bo = await town.colleague(ada, "dev", [f"{slug}/master"])
+    found = await projects.find_project(api.db, slug, "nobody")
+    assert found is not None
+    seen = found[0]
+    master = await environments.find_environment(api.db, seen.id, "master")
+    assert master is not None
+
+    for end in ("b", "c"):
+        await projects.update_project(api.db, seen, name="Shop", slug=f"{slug}-{end}", description=None)
+        await environments.update_environment(api.db, seen, master, name="Master", slug=f"m-{end}", description=None)
+
+    told = (await ada.get(f"{path}/{bo.id}/permissions"))["data"]
+    assert told["projectPermissions"] == [f"{slug}-c/m-c"]
+    await bo.get(f"/api/{slug}-c/m-c/functions")
