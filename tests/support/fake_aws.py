@@ -42,6 +42,7 @@ class Function:
     ends_as: dict[str, Any] = field(default_factory=dict)
     url: str | None = None
     statements: set[str] = field(default_factory=set)
+    hides_tags: bool = False
 
 
 @dataclass
@@ -290,6 +291,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _described(function: Function) -> dict[str, Any]:
+    if function.hides_tags:
+        error = {"ErrorCode": "AccessDeniedException", "Message": "not authorized to perform: lambda:ListTags"}
+        return {"Configuration": function.configuration, "Code": {}, "TagsError": error}
     return {"Configuration": function.configuration, "Code": {}, "Tags": function.tags}
 
 

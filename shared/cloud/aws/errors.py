@@ -71,6 +71,11 @@ def translate(error: BotoCoreError | ClientError, what: str, *, role: str = "") 
     return CloudUnavailableError("AWS is out of reach", suggestion=_LATER)
 
 
+def tags_hidden(text: str) -> CloudDeniedError:
+    """Return the error of a function whose tags our role may not read; ``text`` is AWS's."""
+    return CloudDeniedError("AWS does not let us read the tags of the function", details=text, suggestion=_STACK)
+
+
 def not_known() -> CloudUnavailableError:
     """Return the error of what AWS does not let into any account: the credentials of this installation."""
     return CloudUnavailableError("AWS does not take this installation's own credentials", suggestion=_CREDENTIALS)

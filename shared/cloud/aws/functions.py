@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from shared.cloud.aws.describe import OWNER_TAG, cloud_function_of, is_busy, reason_of, state_of
-from shared.cloud.aws.errors import BUSY_ISSUE, ROLE_ISSUE
+from shared.cloud.aws.errors import BUSY_ISSUE, ROLE_ISSUE, tags_hidden
 from shared.cloud.aws.sessions import CALL_S, AwsConnection, AwsSessions
 from shared.domain.cloud_errors import (
     FAILED_ISSUE,
@@ -256,10 +256,18 @@ class LambdaFunction:
             pause = min(pause * 1.5, self._patience.longest_poll_s)
 
     async def _read(self) -> Mapping[str, Any]:
-        """Return the function with its tags; of this call alone AWS takes as many as we make."""
+        """
+        Return the function with its tags; of this call alone AWS takes as many as we make.
+
+        Raises:
+            CloudDeniedError: also where our role may read the function and not its tags: it could not be told from
+                that of somebody else.
+        """
         answer: Mapping[str, Any] = await self._call(
             lambda aws: aws.get_function(FunctionName=self._name), "read the function", paced=False
         )
+        if (hidden := answer.get("TagsError")) is not None:
+            raise tags_hidden(hidden.get("Message", ""))
         return answer
 
     async def _call(

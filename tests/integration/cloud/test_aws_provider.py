@@ -335,3 +335,17 @@ async def test_a_function_that_does_not_say_it_is_ours_is_not_removed(aws: FakeA
     await ground.provider.remove(ground.placement())
 
     assert "thumbs" in aws.functions
+
+
+async def test_a_function_whose_tags_we_may_not_read_is_not_taken_for_that_of_somebody_else(
+    aws: FakeAws, ground: Ground
+) -> None:
+    await ground.deploy(await ground.desired())
+    aws.functions["thumbs"].hides_tags = True
+
+    with pytest.raises(CloudDeniedError, match="tags") as caught:
+        await ground.provider.remove(ground.placement())
+
+    assert "ListTags" in str(caught.value.fields["details"])
+    assert caught.value.fields["suggestion"]
+    assert "thumbs" in aws.functions

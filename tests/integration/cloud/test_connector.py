@@ -77,4 +77,4 @@ async def test_every_call_that_is_made_is_one_the_deploy_role_may_make(aws: Fake
 
 async def test_what_boto3_itself_refuses_to_send_is_a_refusal_too(ground: Ground) -> None:
     with pytest.raises(CloudRefusedError):
-        await ground.deploy(changed(await ground.desired(), environment={"A": 1}))
+        await ground.deploy(changed(await ground.desired(), handler=1))
