@@ -90,7 +90,7 @@ def edited(content: bytes, edit: Edit, limits: PackageLimits = LIMITS) -> bytes:
     path = file_path(edit.path)
     there = {normal_form(name) for name in (*dict(tree.files), *(link.path for link in tree.links))}
     if edit.kind == "create" and normal_form(path) in there:
-        raise NameTakenError("File already exists", field="path")
+        raise _there(path, "path")
     if edit.kind != "create" and path not in dict(tree.files):
         raise _missing(path)
     pieces = _pieces(content, tree)
@@ -101,9 +101,11 @@ def edited(content: bytes, edit: Edit, limits: PackageLimits = LIMITS) -> bytes:
         case "rename":
             new_path = file_path(edit.new_path)
             if new_path == path:
-                raise InvalidRequestError("The new path is the old one", field="newPath", issue="the same")
+                raise InvalidRequestError(
+                    "The new path is the old one", field="newPath", issue="the same", case="Invalid request"
+                )
             if normal_form(new_path) in there:
-                raise NameTakenError("File already exists", field="newPath")
+                raise _there(new_path, "newPath")
             old = pieces.pop(path)
             pieces[new_path] = Piece(new_path, old.chunks, old.mode)
         case "delete":
@@ -137,6 +139,10 @@ def _lazily(content: bytes, entry: Entry) -> Iterator[bytes]:
 
 def _missing(path: str) -> NotFoundError:
     return NotFoundError(f"There is no file {path!r}", what=FILE)
+
+
+def _there(path: str, field: str) -> NameTakenError:
+    return NameTakenError(f"There is a file {path!r} already", field=field, case="File already exists")
 
 
 def _path(file: PackageFile) -> str:

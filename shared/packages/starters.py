@@ -97,30 +97,37 @@ def _java(handler: Handler) -> str:
         return handleRequest(event, context);
     }}
 """
+    # Java 8 is the oldest that Lambda has, and compiles this, too.
     return f"""{package}import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.Map;
 
 public class {handler.owner} implements RequestHandler<Map<String, Object>, Map<String, Object>> {{
     @Override
     public Map<String, Object> handleRequest(Map<String, Object> event, Context context) {{
-        return Map.of(
-            "statusCode", 200,
-            "headers", Map.of("Content-Type", "application/json"),
-            "body", "{{\\"message\\": \\"{MESSAGE}\\", \\"event\\": " + json(event) + "}}");
+        Map<String, Object> answer = new HashMap<>();
+        answer.put("statusCode", 200);
+        answer.put("headers", Collections.singletonMap("Content-Type", "application/json"));
+        answer.put("body", "{{\\"message\\": \\"{MESSAGE}\\", \\"event\\": " + json(event) + "}}");
+        return answer;
     }}
 {"" if method == "handleRequest" else own}
     private static String json(Object value) {{
-        if (value instanceof Map<?, ?> map) {{
-            StringBuilder text = new StringBuilder("{{");
-            map.forEach((name, each) ->
-                text.append(text.length() > 1 ? ", " : "").append(quoted(name)).append(": ").append(json(each)));
-            return text.append("}}").toString();
+        StringBuilder text = new StringBuilder();
+        if (value instanceof Map) {{
+            for (Map.Entry<?, ?> each : ((Map<?, ?>) value).entrySet()) {{
+                text.append(text.length() == 0 ? "" : ", ");
+                text.append(quoted(each.getKey())).append(": ").append(json(each.getValue()));
+            }}
+            return "{{" + text + "}}";
         }}
-        if (value instanceof Iterable<?> items) {{
-            StringBuilder text = new StringBuilder("[");
-            items.forEach(each -> text.append(text.length() > 1 ? ", " : "").append(json(each)));
-            return text.append("]").toString();
+        if (value instanceof Iterable) {{
+            for (Object each : (Iterable<?>) value) {{
+                text.append(text.length() == 0 ? "" : ", ").append(json(each));
+            }}
+            return "[" + text + "]";
         }}
         return value == null || value instanceof Number || value instanceof Boolean
             ? String.valueOf(value) : quoted(value);

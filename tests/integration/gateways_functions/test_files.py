@@ -160,6 +160,19 @@ async def test_a_missing_file_is_told_as_one(shop: Shop) -> None:
     assert refusal["error"] == "File not found"
 
 
+async def test_a_file_that_is_there_already_is_told_as_one(shop: Shop) -> None:
+    number = (await shop.create())["id"]
+    files = f"functions/{number}/files"
+    await shop.send("POST", files, {"path": "x.js", "content": ""}, status=201)
+
+    there = await shop.send("POST", files, {"path": "x.js", "content": ""}, status=409)
+    assert (there["error"], "x.js" in there["message"]) == ("File already exists", True)
+    taken = await shop.send("PATCH", f"{files}/rename", {"oldPath": "index.js", "newPath": "x.js"}, status=409)
+    assert taken["error"] == "File already exists"
+    same = await shop.send("PATCH", f"{files}/rename", {"oldPath": "x.js", "newPath": "x.js"}, status=400)
+    assert same["error"] == "Invalid request"
+
+
 async def test_ten_uploads_at_once_leave_one_of_them_whole(shop: Shop) -> None:
     number = (await shop.create())["id"]
     sets = [{f"{name}{index}.js": str(index) for name in "abc"} for index in range(10)]

@@ -125,10 +125,12 @@ CONTEXT = "package com.amazonaws.services.lambda.runtime; public interface Conte
 REQUEST_HANDLER = """package com.amazonaws.services.lambda.runtime;
 public interface RequestHandler<I, O> { O handleRequest(I input, Context context); }
 """
-CALL = """import java.util.Map;
+CALL = """import java.util.List;
+import java.util.Map;
 public class Call {
     public static void main(String[] a) {
-        System.out.print(new com.example.Upper().run(Map.of("a", 1), null).get("body"));
+        Map<String, Object> event = Map.of("a", List.of("say \\"hi\\"\\n", 1, 2.5, true, Map.of()));
+        System.out.print(new com.example.Upper().run(event, null).get("body"));
     }
 }
 """
@@ -175,9 +177,11 @@ def test_the_starters_of_other_languages_run_where_there_is_a_compiler(tmp_path:
         (tmp_path / "RequestHandler.java").write_text(REQUEST_HANDLER)
         (tmp_path / "Call.java").write_text(CALL)
         written(tmp_path, "java21", "com.example.Upper::run")
-        run(tmp_path, "javac", "-d", "out", "Context.java", "RequestHandler.java", "Upper.java", "Call.java")
+        oldest = ["-Xlint:-options", "--release", "8"]
+        run(tmp_path, "javac", *oldest, "-d", "out", "Context.java", "RequestHandler.java", "Upper.java")
+        run(tmp_path, "javac", "-cp", "out", "-d", "out", "Call.java")
         body = run(tmp_path, "java", "-cp", "out", "Call")
-        assert json.loads(body) == {"message": MESSAGE, "event": {"a": 1}}
+        assert json.loads(body) == {"message": MESSAGE, "event": {"a": ['say "hi"\n', 1, 2.5, True, {}]}}
     if shutil.which("go"):
         go_module(tmp_path)
         assert run(tmp_path, "gofmt", "-l", ".") == ""
