@@ -14,7 +14,7 @@ from aiohttp import web
 from services.api.dialects.gateways.routes import GatewaysDialect
 from services.api.http import Front
 from services.api.routing import Router
-from tests.integration.gateways_functions.shop import NODE, Shop
+from tests.integration.gateways_functions.shop import NODE, Shop, link_to_aws
 from tests.support.builders import unique, zipped
 from tests.support.eventually import eventually
 from tests.support.fake_aws import FakeAws
@@ -128,3 +128,39 @@ async def test_what_takes_a_name_at_the_cloud_at_the_same_moment_is_left_alone(c
     assert "already exist" in create.result()["message"]
     assert aws.functions[name].configuration["Handler"] == "a.b"
     assert (await cloud_shop.get("functions"))["data"] == []
+
+
+@pytest.mark.parametrize("is_cloud", [False, True])
+async def test_of_what_is_asked_at_once_of_a_function_that_goes_each_is_done_or_told_why_not(
+    shop: Shop, aws: FakeAws, is_cloud: bool
+) -> None:
+    if is_cloud:
+        await link_to_aws(shop)
+    number, name = await made(shop)
+    http, at = shop.owner.http, f"{shop.place}/functions/{number}"
+    resource = f"{shop.place}/resources/{number}"
+
+    answers = await asyncio.gather(
+        *(http.put(at, json={"timeout": timeout, "positionX": timeout}) for timeout in (5, 6, 7)),
+        *(shop.post_zip(number, zipped({"index.js": code})) for code in "ab"),
+        *(http.post(f"{at}/files", json={"path": f"{path}.js", "content": path}) for path in "xy"),
+        http.put(f"{resource}/sync"),
+        http.patch(resource, json={"name": unique("label")}),
+        http.delete(resource),
+        http.delete(resource),
+        *(http.get(path) for path in (at, f"{at}/files", resource)),
+    )
+
+    assert {answer.status_code for answer in answers} <= {200, 201, 404, 409}, [each.text for each in answers]
+    if (await http.get(at)).status_code != 404:
+        await shop.send("DELETE", f"resources/{number}")
+    await shop.get(f"functions/{number}", 404)
+    assert name not in aws.functions
+    open_ones = await shop.db.fetchval(
+        """
+        SELECT count(*) FROM deployments d JOIN functions f ON f.id = d.function_id
+        WHERE f.number = $1 AND d.state IN ('pending', 'running')
+        """,
+        number,
+    )
+    assert open_ones == 0

@@ -1,0 +1,53 @@
+"""How a function is shown while its cloud makes, changes and rests it (contracts/gateways.md section 4.1)."""
+
+import pytest
+
+from tests.integration.gateways_functions.shop import Shop
+from tests.integration.gateways_functions.test_clouds import create, until
+from tests.support.fake_aws import FakeAws
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_create_that_fails_after_it_was_accepted_is_failed_and_may_be_deleted(
+    cloud_shop: Shop, aws: FakeAws
+) -> None:
+    aws.becomes["create"] = {"State": "Failed", "StateReason": "no address left in the subnet"}
+    made = await cloud_shop.create()
+
+    await until(cloud_shop, made["id"], "failed")
+
+    shown = (await cloud_shop.get("resources?status=failed&state=failed"))["data"][0]
+    assert (shown["id"], shown["metadata"]["stateReason"]) == (made["id"], "no address left in the subnet")
+    await cloud_shop.send("POST", f"functions/{made['id']}/invoke", status=400)
+    await cloud_shop.send("DELETE", f"resources/{made['id']}")
+    assert made["resourceId"] not in aws.functions
+
+
+async def test_a_change_that_the_cloud_takes_and_fails_is_failed_until_one_succeeds(
+    cloud_shop: Shop, aws: FakeAws
+) -> None:
+    number, _ = await create(cloud_shop)
+    aws.becomes["code"] = {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": "the package is damaged"}
+
+    refused = await cloud_shop.upload(number, {"index.js": "new", "a.js": ""}, status=500)
+
+    assert "the package is damaged" in refused["message"]
+    assert (await cloud_shop.read(number))["status"] == "failed"
+    assert await cloud_shop.files(number) == ["index.js"]
+    aws.becomes.clear()
+    await cloud_shop.upload(number, {"index.js": "newer"})
+    shown = await cloud_shop.read(number)
+    assert (shown["status"], shown["code"]) == ("active", "newer")
+
+
+async def test_a_function_that_rests_is_inactive_and_may_be_called(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop)
+    aws.functions[name].configuration["State"] = "Inactive"
+    aws.functions[name].ends_as = {}
+
+    synced = (await cloud_shop.send("PUT", f"resources/{number}/sync"))["data"]
+
+    assert (synced["status"], synced["awsData"]["state"]) == ("Inactive", "Inactive")
+    assert [each["status"] for each in (await cloud_shop.get("functions"))["data"]] == ["inactive"]
+    assert not (await cloud_shop.send("POST", f"functions/{number}/invoke"))["data"]["hasError"]
