@@ -36,7 +36,6 @@ from services.deployer.providers.provider import (
     ValidatePackage,
 )
 from services.deployer.providers.providers import Providers
-from services.deployer.refusals import told
 from services.deployer.syntax import SyntaxCheckers
 from services.deployer.uploads import built
 from services.deployer.watch import GONE, look
@@ -321,7 +320,7 @@ class Deployer:
         self._announce(deployment, function, None)
 
     async def _refuse(self, deployment: Deployment, error: PlatformError, *, undone: bool = True) -> None:
-        await deployments.refuse(self._db, deployment, await told(self._db, deployment, error), undone=undone)
+        await deployments.refuse(self._db, deployment, error.record(), undone=undone)
         _finished.labels("refused").inc()
         _log.info(
             "deployment_refused", deployment_id=deployment.id, function_id=deployment.function_id, code=error.code

@@ -116,12 +116,6 @@ async def get_source(db: Queries, version_id: str) -> str | None:
     return source
 
 
-async def locked_variables(db: Queries, function_id: str) -> Sequence[str]:
-    """Return the names of a function's environment variables whose values are not shown."""
-    found: list[str] | None = await db.fetchval("SELECT locked_variables FROM functions WHERE id = $1", function_id)
-    return found or []
-
-
 async def count_functions(db: Queries, account_id: str) -> int:
     """Count an account's functions, those being created included."""
     count: int = await db.fetchval(

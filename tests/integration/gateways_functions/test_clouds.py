@@ -198,26 +198,6 @@ async def test_a_change_of_the_configuration_leaves_the_code_there_as_it_is(clou
     assert files_at(aws, name) == starter
 
 
-async def test_a_locked_value_is_not_in_what_the_account_says_of_it(cloud_shop: Shop, aws: FakeAws) -> None:
-    number, _ = await create(cloud_shop, environmentVariables={"A": "hunter2", "B": "hunter2-long"})
-    locked = {"environmentVariablesLocked": ["A", "B"]}
-    await cloud_shop.send("PUT", f"functions/{number}", locked)
-    text = "1 validation error detected: Value '{A=hunter2, B=hunter2-long}' at 'environment.variables'"
-    aws.fail("UpdateFunctionConfiguration", AwsError(400, "ValidationException", text))
-    kept = {"A": "********", "B": "********"}
-
-    refused = await cloud_shop.send(
-        "PUT", f"functions/{number}", {"environmentVariables": kept, "timeout": 9}, status=500
-    )
-
-    assert "Value '{A=********, B=********}'" in refused["message"]
-    assert "hunter2" not in str(refused)
-    aws.fail("CreateFunction", AwsError(400, "ValidationException", text))
-    secret: dict[str, Any] = {"environmentVariables": {"A": "hunter2"}, "environmentVariablesLocked": ["A"]}
-    assert "hunter2" not in str(await cloud_shop.create(status=500, **secret))
-    assert "hunter2" not in str(await cloud_shop.db.fetch("SELECT error FROM deployments WHERE state = 'refused'"))
-
-
 async def test_a_refused_change_leaves_the_old_files_and_the_old_configuration(cloud_shop: Shop, aws: FakeAws) -> None:
     number, name = await create(cloud_shop)
     before, there = await cloud_shop.read(number), files_at(aws, name)

@@ -1,4 +1,4 @@
-"""Locked variables through the other dialects, which reach the same functions (contracts/gateways.md, 8.7)."""
+"""Locked variables through the other dialects and in what clouds say (contracts/gateways.md, 8.7)."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,9 @@ from shared.database import accounts, functions
 from tests.integration.api.harness import CLIENT_ID, Running
 from tests.integration.api_gateways.people import PASSWORD
 from tests.integration.gateways_functions.shop import NODE, Shop
+from tests.integration.gateways_functions.test_clouds import create
 from tests.support.builders import unique
+from tests.support.fake_aws import AwsError, FakeAws
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,3 +78,23 @@ async def test_extra_horizon_shows_no_locked_value_and_keeps_it(shop: Shop) -> N
     assert SECRET not in shown.text + changed.text
     assert shown.json()["environmentVariables"]["TOKEN"] == {"value": MASK}
     assert await variables_of(api, name) == {"MODE": "test", "TOKEN": SECRET}
+
+
+async def test_a_locked_value_is_not_in_what_the_account_says_of_it(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, _ = await create(cloud_shop, environmentVariables={"A": "hunter2", "B": "hunter2-long"})
+    locked = {"environmentVariablesLocked": ["A", "B"]}
+    await cloud_shop.send("PUT", f"functions/{number}", locked)
+    text = "1 validation error detected: Value '{A=hunter2, B=hunter2-long}' at 'environment.variables'"
+    aws.fail("UpdateFunctionConfiguration", AwsError(400, "ValidationException", text))
+    kept = {"A": "********", "B": "********"}
+
+    refused = await cloud_shop.send(
+        "PUT", f"functions/{number}", {"environmentVariables": kept, "timeout": 9}, status=500
+    )
+
+    assert "Value '{A=********, B=********}'" in refused["message"]
+    assert "hunter2" not in str(refused)
+    aws.fail("CreateFunction", AwsError(400, "ValidationException", text))
+    secret: dict[str, Any] = {"environmentVariables": {"A": "hunter2"}, "environmentVariablesLocked": ["A"]}
+    assert "hunter2" not in str(await cloud_shop.create(status=500, **secret))
+    assert "hunter2" not in str(await cloud_shop.db.fetch("SELECT error FROM deployments WHERE state = 'refused'"))
