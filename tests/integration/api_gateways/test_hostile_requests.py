@@ -127,6 +127,20 @@ async def test_an_answer_says_nothing_of_the_connection_it_goes_over(api: Runnin
     assert not {"upgrade", "trailer", "te", "keep-alive", "transfer-encoding"} & set(answer.headers)
 
 
+async def test_an_answer_does_not_speak_for_the_host_that_others_are_on(api: Running, url: str, town: Town) -> None:
+    for_all = {
+        "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+        "clear-site-data": '"*"',
+        "Service-Worker-Allowed": "/",
+    }
+    answers(api, {"statusCode": 200, "headers": {**for_all, "X-A": "b"}, "body": "x"})
+
+    answer = await (await town.client()).get(f"{url}/")
+
+    assert answer.headers["X-A"] == "b"
+    assert [name for name in for_all if name in answer.headers] == []
+
+
 @pytest.mark.parametrize("status", [204, 304])
 async def test_an_answer_that_can_have_no_body_has_none(api: Running, url: str, status: int) -> None:
     answers(api, {"statusCode": status, "body": "HTTP/1.1 200 OK\r\n\r\n"})

@@ -44,6 +44,8 @@ _CONNECTION = frozenset(
     }
 )
 """Headers that belong to one connection: the server that holds it writes its own."""
+_HOST = frozenset({"clear-site-data", "service-worker-allowed", "strict-transport-security"})
+"""Headers by which a page speaks for all of its host, which functions of different people share here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,7 @@ def _answer_headers(headers: Any, cookies: Any) -> tuple[tuple[str, str], ...]:
         raise UnusableResultError("cookies must be an array")
     kept: list[tuple[str, str]] = []
     for name, value in (headers or {}).items():
-        if name.lower() not in _CONNECTION and value is not None:
+        if name.lower() not in _CONNECTION | _HOST and value is not None:
             kept.append((_token(name), _header_value(value)))
     kept += [("Set-Cookie", _header_value(each)) for each in cookies or ()]
     if not any(name.lower() == "content-type" for name, _ in kept):
