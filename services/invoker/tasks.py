@@ -12,6 +12,7 @@ not tried again: only what the function did can be worth another try (docs/adr/0
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -47,6 +48,8 @@ LEASE_S = WAIT_FOR_WORKER_S + LONGEST_TIMEOUT_S + SETTLE_S
 """As long as waiting, the longest run there may be, and settling may take together."""
 PUT_OFF_S = 1.0
 """A task there is no place for keeps its turn for so long before it goes back: taking it up again at once is vain."""
+GIVE_BACK_S = 2.0
+"""Who leaves tries for so long to give back what has not begun; then the keeper of another invoker settles it."""
 _PAUSE_S = 0.25
 _NOT_RETRIED = frozenset({"refused", "interrupted"})
 """Kinds of failures that tell nothing of what the function does."""
@@ -168,7 +171,8 @@ class TaskRunner:
             await self._release(task, give_up_at)
         except asyncio.CancelledError:
             if held.waits:
-                await self._release(task, give_up_at)
+                with suppress(UnavailableError):
+                    await self._release(task, time.monotonic() + GIVE_BACK_S)
             raise
         finally:
             del self._held[_run_id(task)]

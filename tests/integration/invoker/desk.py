@@ -55,8 +55,10 @@ async def desk_of(
         holder=holder,
         on_end=due.wake,
     )
-    yield Desk(mill=mill, due=due, runner=runner)
-    await runner.close()
+    try:
+        yield Desk(mill=mill, due=due, runner=runner)
+    finally:
+        await runner.close()
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from services.invoker.pool.pool import FunctionCode, Invocation, WorkerPool
 from services.ports import Ports
 from shared.bus.memory import MemoryBus
 from shared.database import schedules, tasks
+from shared.database.pool import Database
 from shared.database.schedules import NewSchedule
 from shared.domain.errors import ThrottledError
 from shared.domain.ids import new_record_id
@@ -156,6 +157,24 @@ async def test_a_task_that_is_put_off_goes_back_at_once_when_its_invoker_leaves(
         await desk.runner.close()
 
         assert (await mill.world.task_row(task.id)).status is TaskStatus.NEW
+
+
+async def test_an_invoker_that_leaves_while_the_database_is_away_does_not_wait_for_it(
+    mill: Mill, database_url: str
+) -> None:
+    mill.pool.busy = True
+    await mill.world.function(spec=LAMBDA)
+    task = await accepted(mill)
+    away = await Database.connect(database_url)
+
+    async with desk_of(mill, db=away) as desk:
+        await desk.due.look(desk.runner)
+        await eventually(lambda: mill.pool.invocations)
+        await away.close()
+        async with asyncio.timeout(8):
+            await desk.runner.close()
+
+    assert (await mill.world.task_row(task.id)).status is TaskStatus.IN_PROGRESS
 
 
 async def test_a_task_that_is_claimed_while_its_invoker_leaves_goes_back_unbegun(mill: Mill) -> None:
