@@ -10,6 +10,7 @@ import structlog
 
 from shared.database import package_uses, versions
 from shared.database.pool import Database
+from shared.domain.errors import UnavailableError
 from shared.packages.store import PackageStore
 
 SWEEP_EVERY_S = 3600.0
@@ -23,7 +24,12 @@ async def sweep(db: Database, packages: PackageStore, *, older_than_s: float) ->
     while forgotten := await versions.forget_replaced(db, older_than_s, limit=_BATCH):
         _log.info("versions_forgotten", count=forgotten)
     while unneeded := await package_uses.unneeded(db, older_than_s, limit=_BATCH):
-        deleted = [
-            sha256 for sha256 in unneeded if await package_uses.delete(db, sha256, older_than_s, packages.delete)
-        ]
-        _log.info("packages_deleted", count=len(deleted))
+        deleted = 0
+        try:
+            for sha256 in unneeded:
+                deleted += await package_uses.delete(db, sha256, older_than_s, packages.delete)
+        except UnavailableError as error:
+            # Away, or a bucket that lets us delete nothing: what is left can wait for the next time.
+            _log.warning("packages_not_deleted", deleted=deleted, reason=error.message)
+            return
+        _log.info("packages_deleted", count=deleted)
