@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.cloud.aws.errors import is_expired, not_known, translate, unanswered
-from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError
+from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError, CloudUnavailableError
 from shared.process.aws_settings import AwsSettings
 
 MANAGE = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 3})
@@ -44,6 +44,7 @@ _ROLE_PAUSE_S = 0.5
 _MOST_ENTERED = 500
 _MOST_CLIENTS = 20  # regions times services in one account
 _MOST_PACED = 1000
+_CLOSE_S = 5.0
 
 Answer = TypeVar("Answer")
 
@@ -91,15 +92,21 @@ class AwsSessions:
         self._calls_per_second = settings.calls_per_second
         self._config = config.merge(Config(max_pool_connections=threads))
         self._clock = clock
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="aws")
+        self._threads = threads
+        self._free = asyncio.Semaphore(threads)
+        self._is_closed = False
         self._entered: OrderedDict[AwsConnection, _Entered] = OrderedDict()
         self._paces: OrderedDict[tuple[str, str], AsyncLimiter] = OrderedDict()
         self._session: boto3.Session | None = None
         self._making = threading.Lock()  # boto3 makes clients in one thread at a time only
 
     async def close(self) -> None:
-        """Drop what waits, let what runs come to its own deadline, and close the connections."""
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        """Take nothing more, wait a moment for what runs, and close the connections."""
+        self._is_closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                for _ in range(self._threads):
+                    await self._free.acquire()
         while self._entered:
             _close(self._entered.popitem()[1])
 
@@ -262,7 +269,36 @@ class AwsSessions:
             return make(service, region_name=region, endpoint_url=self._endpoint, config=config, **(credentials or {}))
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """
+        Call something that blocks, in a thread that keeps no process from ending.
+
+        The standard library's pools wait for theirs when the interpreter ends: a function that runs for a quarter of an
+        hour would keep a service from stopping for as long.
+        """
+        loop = asyncio.get_running_loop()
+        await self._free.acquire()
+        answer: asyncio.Future[Answer] = loop.create_future()
+
+        def ended(done: Callable[[], None]) -> None:
+            self._free.release()
+            if not answer.done():
+                done()
+
+        def run() -> None:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+                told = partial(ended, partial(answer.set_exception, error))
+            else:
+                told = partial(ended, partial(answer.set_result, result))
+            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+                loop.call_soon_threadsafe(told)
+
+        if self._is_closed:
+            self._free.release()
+            raise CloudUnavailableError("the platform is shutting down")
+        threading.Thread(target=run, name="aws", daemon=True).start()
+        return await answer
 
 
 def _who(sts: Any) -> None:

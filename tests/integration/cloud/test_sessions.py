@@ -1,6 +1,10 @@
 """Entering customers' accounts: with the external id, into the right account, once until it ends, never forever."""
 
 import asyncio
+import threading
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -9,6 +13,7 @@ from shared.cloud.aws.sessions import AwsConnection, AwsSessions
 from shared.domain.cloud_errors import CloudDeniedError, CloudRefusedError, CloudUnavailableError
 from shared.domain.errors import UnavailableError
 from shared.process.aws_settings import AwsSettings
+from tests.support.eventually import eventually
 from tests.support.fake_aws import AwsError, FakeAws
 
 REGION = "eu-west-1"
@@ -177,3 +182,28 @@ async def test_a_role_that_aws_does_not_know_yet_is_waited_for_within_a_bound(
     with pytest.raises(CloudDeniedError):
         await sessions.check(connection, REGION, patience_s=0.1)
     assert aws.count("AssumeRole") == 4
+
+
+async def test_a_call_that_does_not_end_keeps_nobody_from_leaving(aws: FakeAws, connection: AwsConnection) -> None:
+    sessions = AwsSessions(AwsSettings(endpoint_url=aws.url), threads=2)
+    await ask(sessions, connection)
+    aws.held["GetCallerIdentity"] = held = threading.Event()
+    calls = aws.count("GetCallerIdentity")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(given_up(ask(sessions, connection)))
+            await eventually(lambda: aws.count("GetCallerIdentity") > calls)
+            began = time.monotonic()
+            await sessions.close()
+            assert time.monotonic() - began < 10
+            assert [thread.daemon for thread in threading.enumerate() if thread.name == "aws"] == [True]
+            asking.cancel()
+    finally:
+        held.set()
+    with pytest.raises(CloudUnavailableError, match="shutting down"):
+        await ask(sessions, connection)
+
+
+async def given_up(asking: Awaitable[object]) -> None:
+    with suppress(asyncio.CancelledError):
+        await asking
