@@ -124,9 +124,9 @@ def build_package(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def read_tree(content: bytes, limits: PackageLimits = LIMITS) -> Tree:
+def read_tree(content: bytes, limits: PackageLimits = LIMITS, *, with_links: bool = True) -> Tree:
     """
-    Return the tree of a package, checked as far as can be without inflating its files.
+    Return the tree of a package, checked as far as can be without inflating its files. ``with_links`` as in ``plant``.
 
     Raises:
         InvalidPackageError: it breaks a rule.
@@ -137,7 +137,7 @@ def read_tree(content: bytes, limits: PackageLimits = LIMITS) -> Tree:
     declared = sum(entry.size_bytes for entry in entries)
     if declared > limits.inflated_bytes:
         raise _too_large("inflates to", declared, limits.inflated_bytes)
-    return plant(content, entries, max_nodes=limits.nodes)
+    return plant(content, entries, max_nodes=limits.nodes, with_links=with_links)
 
 
 def _too_large(verb: str, size: int, limit: int) -> InvalidPackageError:

@@ -33,7 +33,7 @@ def text_package(content: bytes, limits: PackageLimits = LIMITS) -> bytes:
     Raises:
         InvalidPackageError: the upload breaks a rule of packages, or has no text file.
     """
-    tree = read_tree(content, limits)
+    tree = read_tree(content, limits, with_links=False)
     kept = [(path, entry) for path, entry in paced(tree.files) if _may_be(path) and is_text(content, entry)]
     if not kept:
         raise InvalidPackageError("the package holds no text or code file", issue="no text")

@@ -41,9 +41,9 @@ class Tree:
     links: Sequence[Link]
 
 
-def plant(content: bytes, entries: Sequence[Entry], *, max_nodes: int) -> Tree:
+def plant(content: bytes, entries: Sequence[Entry], *, max_nodes: int, with_links: bool = True) -> Tree:
     """
-    Make the tree of an archive's entries.
+    Make the tree of an archive's entries. Without links it has none, and where they lead does not matter.
 
     Raises:
         InvalidPackageError: by the rules above, or it has more than ``max_nodes`` files, folders and links.
@@ -61,7 +61,8 @@ def plant(content: bytes, entries: Sequence[Entry], *, max_nodes: int) -> Tree:
             raise refusal("has no name", entry.name)
         elif entry.is_link:
             grown.add_leaf(path, entry.name)
-            links.append(Link(path, _target(content, entry)))
+            if with_links:
+                links.append(Link(path, _target(content, entry)))
         else:
             grown.add_leaf(path, entry.name)
             files.append((path, entry))

@@ -53,7 +53,8 @@ def test_links_folders_and_byte_order_marks_are_left_out() -> None:
     folder = Part(name=b"empty/", mode=stat.S_IFDIR | 0o755)
     index = Part(name=b"index.js", content=b"\xef\xbb\xbfexports.a = 1")
 
-    kept = text_package(zip_with(index, folder, link("also.js", "index.js")))
+    outside = link("lib/passwd", "/etc/passwd"), link("up.js", "../../up.js"), link("round.js", "round.js")
+    kept = text_package(zip_with(index, folder, link("also.js", "index.js"), *outside))
 
     assert paths(kept) == ["index.js"]
     assert read_text(kept, "index.js", LIMIT) == "exports.a = 1"
@@ -80,7 +81,15 @@ def test_the_same_files_make_the_same_package_whatever_their_order() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [zip_of({"a.png": PNG}), zip_of({"a.js": b"\0"}), zip_of({}), b"not a zip", zip_of({"x/../../y.js": b"1"})],
+    [
+        zip_of({"a.png": PNG}),
+        zip_of({"a.js": b"\0"}),
+        zip_of({}),
+        b"not a zip",
+        zip_of({"x/../../y.js": b"1"}),
+        zip_with(Part(name=b"index.js", content=b"1"), link("../x.js", "index.js")),
+        zip_with(link("index.js", "x.js")),
+    ],
 )
 def test_an_upload_without_text_or_with_an_unsafe_path_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidPackageError):
