@@ -51,3 +51,33 @@ async def test_a_function_that_rests_is_inactive_and_may_be_called(cloud_shop: S
     assert (synced["status"], synced["awsData"]["state"]) == ("Inactive", "Inactive")
     assert [each["status"] for each in (await cloud_shop.get("functions"))["data"]] == ["inactive"]
     assert not (await cloud_shop.send("POST", f"functions/{number}/invoke"))["data"]["hasError"]
+
+
+async def test_a_sync_takes_over_variables_tags_url_and_code_configuration(cloud_shop: Shop, aws: FakeAws) -> None:
+    variables = {"MODE": "live", "TOKEN": "locked-value"}
+    number, name = await create(
+        cloud_shop, environmentVariables=variables, environmentVariablesLocked=["TOKEN"], description="ours"
+    )
+    there = aws.functions[name]
+    there.configuration |= {
+        "Environment": {"Variables": {"MODE": "test", "TOKEN": "locked-anew", "NEW": "1"}},
+        "Handler": "other.run",
+        "Timeout": 7,
+        "Description": "by hand",
+        "EphemeralStorage": {"Size": 2048},
+    }
+    there.tags["team"] = "pictures"
+    there.url = None
+
+    synced = await cloud_shop.send("PUT", f"resources/{number}/sync")
+
+    shown = await cloud_shop.read(number)
+    assert shown["environmentVariables"] == {"MODE": "test", "TOKEN": "********", "NEW": "1"}
+    assert (shown["handler"], shown["timeout"], shown["ephemeralStorage"]) == ("other.run", 7, 2048)
+    assert (shown["description"], shown["endpoint"]) == ("by hand", None)
+    assert "locked-" not in str([synced, shown])
+    labels = await cloud_shop.db.fetchval(
+        "SELECT facts -> 'labels' FROM placements p JOIN functions f ON f.id = p.function_id WHERE f.number = $1",
+        number,
+    )
+    assert labels["team"] == "pictures"
