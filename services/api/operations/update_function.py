@@ -81,8 +81,7 @@ async def update_function(platform: Platform, identity: Identity, function: Func
     settings, spec = _settings(patch), _spec(function, patch)
     if patch.timeout_s is not None:
         require_time_limit(platform, spec)
-    told = patch.description not in (None, function.description) and function.provider != LOCAL
-    if patch.upload is None and spec == function.version.spec and not told:
+    if patch.upload is None and spec == function.version.spec and not _reaches_a_cloud(function, patch):
         return await change_settings(platform, function, settings)
     if patch.name is not None:
         await _require_free(platform, function, patch.name)
@@ -163,7 +162,17 @@ def _require_fit(function: Function, patch: FunctionPatch) -> None:
         )
 
 
+def _reaches_a_cloud(function: Function, patch: FunctionPatch) -> bool:
+    """Tell whether a cloud is to have something that may be as it was here: it may be otherwise there."""
+    return function.provider != LOCAL and (patch.description is not None or bool(_given(function, patch)))
+
+
 def _spec(function: Function, patch: FunctionPatch) -> VersionSpec:
+    return replace(function.version.spec, **_given(function, patch))  # type: ignore[arg-type] # the names of its fields
+
+
+def _given(function: Function, patch: FunctionPatch) -> dict[str, object]:
+    """Return what a change says of a version, by the names of its fields."""
     given = {
         "runtime": patch.runtime,
         "handler": patch.handler,
@@ -174,8 +183,7 @@ def _spec(function: Function, patch: FunctionPatch) -> VersionSpec:
         "secrets": patch.secrets,
         "architecture": patch.architecture,
     }
-    changed: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    return replace(function.version.spec, **changed)  # type: ignore[arg-type] # the names are those of the fields
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _environment(function: Function, patch: FunctionPatch) -> Mapping[str, str] | None:

@@ -81,3 +81,21 @@ async def test_a_sync_takes_over_variables_tags_url_and_code_configuration(cloud
         number,
     )
     assert labels["team"] == "pictures"
+
+
+async def test_what_is_asked_for_is_brought_to_the_cloud_also_if_it_is_so_here(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await create(cloud_shop, description="ours")
+    there = aws.functions[name].configuration
+    there |= {"MemorySize": 1024, "Description": "by hand"}
+
+    await cloud_shop.send("PUT", f"functions/{number}", {"memorySize": 128})
+    assert there["MemorySize"] == 128
+    there["Description"] = "by hand"
+    await cloud_shop.send("PUT", f"functions/{number}", {"description": "ours"})
+    assert there["Description"] == "ours"
+
+    del aws.functions[name]
+    await cloud_shop.send("PUT", f"resources/{number}/sync", status=404)
+    await cloud_shop.send("PUT", f"functions/{number}", {"timeout": 30})
+    await until(cloud_shop, number, "active")
+    assert aws.functions[name].configuration["Timeout"] == 30
