@@ -37,7 +37,11 @@ _COLUMNS = """
     f.created_at, f.updated_at, v.id AS version_id, v.number, v.runtime, v.convention, v.handler, v.timeout_s,
     v.memory_mb, v.tmp_mb, v.environment, v.variables_id, v.secrets, v.architecture, v.package_sha256, v.code_hash,
     v.created_at AS version_created_at,
-    EXISTS (SELECT 1 FROM placements l WHERE l.function_id = f.id) AS is_placed
+    EXISTS (
+        SELECT 1 FROM placements l JOIN environments e ON e.id = f.environment_id
+            JOIN projects p ON p.id = e.project_id JOIN accounts a ON a.id = p.account_id
+        WHERE l.function_id = f.id AND e.deleted_at IS NULL AND p.deleted_at IS NULL AND a.deleted_at IS NULL
+    ) AS has_url
 """
 _JOINED = "functions f JOIN function_versions v ON v.id = f.active_version_id"
 
@@ -333,7 +337,7 @@ def function_of(row: Row) -> Function:
             code_hash=row["code_hash"],
             created_at=row["version_created_at"],
         ),
-        is_placed=row["is_placed"],
+        has_url=row["has_url"],
         locked_variables=tuple(row["locked_variables"]),
     )
 

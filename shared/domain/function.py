@@ -102,8 +102,8 @@ class Function:
     created_at: datetime
     updated_at: datetime
     version: FunctionVersion
-    is_placed: bool = False
-    """Whether it was made with a place at a provider; on our own machines anybody may then call it by its URL."""
+    has_url: bool = False
+    """Whether it was made with a place, in what nobody deleted: on our own machines anybody may call it by a URL."""
     locked_variables: tuple[str, ...] = ()
     """Environment variables whose values nobody is shown."""
 

@@ -17,8 +17,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SKIPPED = re.compile(r"pytest\.sk[i]p|mark\.sk[i]p|mark\.xf[a]il|import[o]rskip")
 UNFINISHED = re.compile(r"\b(TO[D]O|FI[X]ME|X[X]X)\b")
 SESSION_STATE = re.compile(
-    r"""["'] *SET (?!LOCAL)|\bset_config\([^)]*false|\bpg_(try_)?advisory_lock(_shared)?\(|["']\s*LISTEN\s|\bWITH HOLD\b"""
-    r"""|\bCREATE TEMP|\badd_listener\("""
+    r"""["'] *SET (?!LOCAL)|\bset_config\([^)]*false|\bpg_(try_)?advisory_lock(_shared)?\(|["']\s*LISTEN\s"""
+    r"""|\bWITH HOLD\b|\bCREATE TEMP|\badd_listener\("""
 )
 MOST_LINES = 400
 

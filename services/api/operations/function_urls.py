@@ -20,7 +20,7 @@ from shared.messages.messages import InvocationReply, InvokeFunction
 async def function_of_url(platform: Platform, function_id: str) -> Function:
     """Return the function a URL is of, from the cache; raise ``FunctionNotFoundError``."""
     function = await platform.functions.get(function_id)
-    if not function.is_placed or function.provider != LOCAL:
+    if not function.has_url or function.provider != LOCAL:
         raise FunctionNotFoundError("There is no function at this URL")
     return function
 

@@ -169,6 +169,20 @@ async def test_neither_a_disabled_nor_a_deleted_function_is_called(
     assert api.script.calls == []
 
 
+@pytest.mark.parametrize("what", ["environments/master", ""])
+async def test_a_function_of_a_place_that_was_deleted_is_not_called(
+    api: Running, ada: Citizen, nobody: httpx.AsyncClient, what: str
+) -> None:
+    function_id, _, project = await a_function(api, ada)
+    assert (await nobody.get(f"/fn/{function_id}/")).status_code == 200
+
+    await ada.send("POST", f"/api/projects/{project}/environments", {"name": "Other"}, status=201)
+    await ada.send("DELETE", f"/api/projects/{project}/{what}".rstrip("/"))
+
+    api.api.platform.functions.clear()  # what the cache forgets by itself half a minute later
+    assert (await nobody.get(f"/fn/{function_id}/")).status_code == 404
+
+
 async def test_a_body_may_be_six_mebibytes_as_an_event(
     api: Running, function_id: str, nobody: httpx.AsyncClient
 ) -> None:

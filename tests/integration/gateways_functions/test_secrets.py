@@ -32,8 +32,49 @@ async def everything_kept(api: Running) -> dict[str, str]:
     return kept
 
 
+GIVEN: dict[str, Any] = {"environmentVariables": {"TOKEN": LOCKED}, "environmentVariablesLocked": ["TOKEN"]}
+
+
 def occurs(secret: str, text: str) -> bool:
     return secret in text or secret.encode().hex() in text
+
+
+async def act_here(shop: Shop, connections: str, begun: Any) -> None:
+    """Do on this installation what secrets are given for; some of it fails."""
+    owner = shop.owner
+    await owner.send("POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD + "x"}, status=401)
+    body = {"accountId": "111122223333", "accountName": "Prod"}
+    await owner.send("POST", f"{connections}/{begun['connectionId']}/complete", body, status=400)
+    made = await shop.create(**GIVEN)
+    await shop.send("PUT", f"functions/{made['id']}", {"memorySize": 256})
+    await shop.send("POST", f"functions/{made['id']}/invoke", {"payload": {}})
+    caller = await shop.town.client({"Authorization": f"Bearer {OF_A_CALLER}", "Cookie": f"s={OF_A_CALLER}"})
+    assert (await caller.post(f"{made['endpoint']}x?key={OF_A_CALLER}", json={"p": OF_A_CALLER})).status_code == 200
+    await shop.send("DELETE", f"resources/{made['id']}")
+
+
+async def act_at_aws(shop: Shop, aws: FakeAws) -> int:
+    """Do the same at AWS, which repeats what it was sent; return the number of the function that is left."""
+    await link_to_aws(shop)
+    aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", f"{DEPLOY_ROLE} may not"))
+    await shop.create(**GIVEN, status=403)
+    number: int = (await shop.create(**GIVEN))["id"]
+    await shop.send("PUT", f"functions/{number}", {"timeout": 60})
+    other = {"environmentVariables": {"TOKEN": LOCKED_TOO}}
+    echoed = f"1 validation error: Value '{{TOKEN={LOCKED_TOO}}}' at 'environment.variables' is not allowed"
+    aws.fail("UpdateFunctionConfiguration", AwsError(400, "ValidationException", echoed))
+    await shop.send("PUT", f"functions/{number}", other, status=500)
+    await shop.send("PUT", f"functions/{number}", other)
+    await shop.send("PUT", f"resources/{number}/sync")
+    return number
+
+
+async def look_at_everything(shop: Shop, connections: str, number: int) -> None:
+    """Ask for all that is shown."""
+    for path in ("/api/users/profile", "/api/users/sessions", "/api/users/api-keys", "/api/activities", connections):
+        await shop.owner.get(f"{path}?status=all&limit=100")
+    for path in ("functions", "resources", f"functions/{number}", f"resources/{number}"):
+        await shop.get(path)
 
 
 async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop, aws: FakeAws) -> None:
@@ -45,46 +86,13 @@ async def test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear(shop: Shop
 
     with structlog.testing.capture_logs() as said:
         owner = shop.owner
-        given: dict[str, Any] = {
-            "environmentVariables": {"TOKEN": LOCKED},
-            "environmentVariablesLocked": ["TOKEN"],
-        }
-        workspace = await owner.workspace()
         key = (await owner.send("POST", "/api/users/api-keys", {}, status=201))["data"]["secret"]
         session = (await owner.send("POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD}))["data"]
-        connections = f"/api/cloud-connections/{workspace}"
+        connections = f"/api/cloud-connections/{await owner.workspace()}"
         begun = (await owner.send("POST", f"{connections}/connect-aws", status=201))["data"]
         owner.http.event_hooks["response"].append(listen)
-        await owner.send("POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD + "x"}, status=401)
-        body = {"accountId": "111122223333", "accountName": "Prod"}
-        await owner.send("POST", f"{connections}/{begun['connectionId']}/complete", body, status=400)
-        made = await shop.create(**given)
-        await shop.send("PUT", f"functions/{made['id']}", {"memorySize": 256})
-        await shop.send("POST", f"functions/{made['id']}/invoke", {"payload": {}})
-        caller = await shop.town.client({"Authorization": f"Bearer {OF_A_CALLER}", "Cookie": f"s={OF_A_CALLER}"})
-        assert (await caller.post(f"{made['endpoint']}x?key={OF_A_CALLER}", json={"p": OF_A_CALLER})).status_code == 200
-        await shop.owner.send("DELETE", f"{shop.place}/resources/{made['id']}")
-        await link_to_aws(shop)
-        aws.fail("CreateFunction", AwsError(403, "AccessDeniedException", f"{DEPLOY_ROLE} may not"))
-        await shop.create(**given, status=403)
-        placed = await shop.create(**given)
-        await shop.send("PUT", f"functions/{placed['id']}", {"timeout": 60})
-        other = {"environmentVariables": {"TOKEN": LOCKED_TOO}}
-        echoed = f"1 validation error: Value '{{TOKEN={LOCKED_TOO}}}' at 'environment.variables' is not allowed"
-        aws.fail("UpdateFunctionConfiguration", AwsError(400, "ValidationException", echoed))
-        await shop.send("PUT", f"functions/{placed['id']}", other, status=500)
-        await shop.send("PUT", f"functions/{placed['id']}", other)
-        await shop.send("PUT", f"resources/{placed['id']}/sync")
-        for path in (
-            "/api/users/profile",
-            "/api/users/sessions",
-            "/api/users/api-keys",
-            "/api/activities",
-            connections,
-        ):
-            await owner.get(f"{path}?status=all&limit=100")
-        for path in ("functions", "resources", f"functions/{placed['id']}", f"resources/{placed['id']}"):
-            await shop.get(path)
+        await act_here(shop, connections, begun)
+        await look_at_everything(shop, connections, await act_at_aws(shop, aws))
 
     assert said
     of_users = (PASSWORD, key, session["token"], session["refreshToken"], LOCKED, LOCKED_TOO)
