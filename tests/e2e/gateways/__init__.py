@@ -60,6 +60,8 @@ integration/gateways_functions/test_execution_role.py
     14 15 16  test_functions_run_as_the_role_that_the_settings_name
 integration/gateways_functions/test_secrets.py
     26      test_what_is_secret_is_kept_and_logged_nowhere_in_the_clear
+integration/gateways_functions/test_patience.py
+    54      test_ten_uploads_at_once_leave_the_same_files_here_and_at_the_cloud
 integration/gateways_functions/test_shapes.py
     53      test_a_function_here_and_one_at_aws_are_told_of_in_the_same_words
 integration/cloud/test_aws_moto.py

@@ -15,6 +15,7 @@ from services.api.dialects.gateways.routes import GatewaysDialect
 from services.api.http import Front
 from services.api.routing import Router
 from tests.integration.gateways_functions.shop import NODE, Shop, link_to_aws
+from tests.integration.gateways_functions.test_clouds import files_at
 from tests.support.builders import unique, zipped
 from tests.support.eventually import eventually
 from tests.support.fake_aws import FakeAws
@@ -164,3 +165,16 @@ async def test_of_what_is_asked_at_once_of_a_function_that_goes_each_is_done_or_
         number,
     )
     assert open_ones == 0
+
+
+async def test_ten_uploads_at_once_leave_the_same_files_here_and_at_the_cloud(cloud_shop: Shop, aws: FakeAws) -> None:
+    number, name = await made(cloud_shop)
+    sets = [{"index.js": str(index), f"{index}.js": ""} for index in range(10)]
+
+    answers = await asyncio.gather(*(cloud_shop.post_zip(number, zipped(files)) for files in sets))
+
+    assert {answer.status_code for answer in answers} <= {200, 409}, [answer.text for answer in answers]
+    left = await cloud_shop.deployed(number)
+    assert {path: content.decode() for path, content in left.items()} in sets
+    assert files_at(aws, name) == left
+    assert await is_in(cloud_shop, number, "active")
