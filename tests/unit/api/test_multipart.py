@@ -21,6 +21,13 @@ def test_a_file_is_found_among_other_parts_as_it_was_sent(content: bytes) -> Non
     assert find_part(body, kind, "file") == content
 
 
+@pytest.mark.parametrize("name", ["código ü.zip", "a\"b;c.zip", ""])
+def test_a_file_may_be_called_anything(name: str) -> None:
+    body, kind = encoded({"file": (name, b"1")})
+
+    assert find_part(body, kind, "file") == b"1"
+
+
 def test_a_part_that_is_not_there_is_none() -> None:
     body, kind = encoded({"upload": ("f.zip", b"1")})
 
