@@ -20,12 +20,7 @@ def find_part(body: bytes, content_type: str, name: str) -> bytes | None:
     Raises:
         MalformedBodyError: the body is not ``multipart/form-data``, or is cut short.
     """
-    header = Message()
-    header["Content-Type"] = content_type
-    boundary = header.get_boundary()
-    if header.get_content_type() != "multipart/form-data" or not boundary:
-        raise MalformedBodyError("A multipart/form-data body is expected")
-    delimiter = b"--" + boundary.encode("latin-1", "replace")
+    delimiter = b"--" + _boundary(content_type)
     at = 0 if body.startswith(delimiter) else _after(body, b"\r\n" + delimiter, 0) - len(delimiter)
     for _ in range(_MAX_PARTS):
         at += len(delimiter)
@@ -40,6 +35,16 @@ def find_part(body: bytes, content_type: str, name: str) -> bytes | None:
             return body[content_at:end]
         at = end + 2
     raise _cut_short()
+
+
+def _boundary(content_type: str) -> bytes:
+    header = Message()
+    if content_type.isascii():  # what is not makes the parser fail, and no boundary
+        header["Content-Type"] = content_type
+    boundary = header.get_boundary()
+    if header.get_content_type() != "multipart/form-data" or not boundary:
+        raise MalformedBodyError("A multipart/form-data body is expected")
+    return boundary.encode("latin-1", "replace")
 
 
 def _name_of(headers: bytes) -> str | None:
