@@ -19,13 +19,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from keyword import iskeyword
 
 from shared.domain.errors import InvalidPackageError, InvalidRequestError
 from shared.packages.paths import clean_path
 
 MAX_HANDLER = 128
 
-_NAME = re.compile(r"[^\W\d]\w*")
 _CLASS = re.compile(r"([A-Za-z_]\w*\.)*[A-Za-z_]\w*", re.ASCII)
 _DOTNET_PARTS = 3
 
@@ -95,9 +95,8 @@ def _node(handler: str) -> Handler:
 
 def _python(handler: str) -> Handler:
     module, _, function = handler.rpartition(".")
-    _demand(
-        bool(module) and _NAME.fullmatch(function) is not None, "file.function, like lambda_function.lambda_handler"
-    )
+    named = function.isidentifier() and not iskeyword(function)
+    _demand(bool(module) and named, "file.function, like lambda_function.lambda_handler")
     _demand(not module.startswith(".") and ".." not in module, "a module that is not relative")
     return Handler(language=Language.PYTHON, file=f"{module.replace('.', '/')}.py", members=(function,))
 
@@ -106,14 +105,14 @@ def _ruby(handler: str) -> Handler:
     folder, slash, last = handler.rpartition("/")
     stem, _, rest = last.partition(".")
     owner, _, method = rest.rpartition(".")
-    named = _NAME.fullmatch(method) is not None and (not owner or re.fullmatch(r"[A-Z]\w*(::[A-Z]\w*)*", owner))
+    named = method.isidentifier() and (not owner or re.fullmatch(r"[A-Z]\w*(::[A-Z]\w*)*", owner))
     _demand(bool(stem) and bool(named), "file.method or file.Class.method")
     return Handler(language=Language.RUBY, file=f"{folder}{slash}{stem}.rb", members=(method,), owner=owner)
 
 
 def _java(handler: str) -> Handler:
     path, separator, method = handler.partition("::")
-    named = _CLASS.fullmatch(path) and (not separator or _NAME.fullmatch(method))
+    named = _CLASS.fullmatch(path) and (not separator or method.isidentifier())
     _demand(bool(named), "package.Class::method, like com.example.Handler::handleRequest")
     space, _, owner = path.rpartition(".")
     return Handler(
@@ -123,7 +122,7 @@ def _java(handler: str) -> Handler:
 
 def _dotnet(handler: str) -> Handler:
     parts = handler.split("::")
-    named = len(parts) == _DOTNET_PARTS and parts[0] and _CLASS.fullmatch(parts[1]) and _NAME.fullmatch(parts[2])
+    named = len(parts) == _DOTNET_PARTS and parts[0] and _CLASS.fullmatch(parts[1]) and parts[2].isidentifier()
     _demand(bool(named), "Assembly::Namespace.Class::Method")
     space, _, owner = parts[1].rpartition(".")
     return Handler(language=Language.DOTNET, file=f"{owner}.cs", members=(parts[2],), owner=owner, space=space)

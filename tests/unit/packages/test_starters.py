@@ -49,6 +49,8 @@ WRONG = [
     ("python3.12", "../app.main"),
     ("python3.12", "app.1main"),
     ("python3.12", "app."),
+    ("python3.12", "app.²"),
+    ("python3.12", "app.import"),
     ("ruby3.2", "app"),
     ("ruby3.2", "app.thing.run"),
     ("java21", "com.example.::run"),
