@@ -15,16 +15,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import httpx
 
 from bench.functions import create_api_function, package
 from bench.load import wrk
 from bench.scenarios import Figure
 from tests.support import backends, platform
+from tests.support.emulated_aws import REGION, deploy_connector
 from tests.support.platform import PASSWORD, Platform, client_of, free_port
 
 CREATED = 50
@@ -39,7 +39,6 @@ LIST_S = 10
 READY_S = 30.0
 MEGABYTE = 1024 * 1024
 ACCOUNT = "111122223333"
-REGION = "eu-west-1"
 AWS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
 CODE = "exports.handler = async () => {number};\n"
 
@@ -56,7 +55,7 @@ def gateways() -> Sequence[Figure]:
             _created(client),
             _uploaded(client),
             _listed(running, client),
-            *_beside_deployments(running, client),
+            *_beside_deployments(running, client, aws_url),
         ]
 
 
@@ -96,9 +95,9 @@ def _listed(running: Platform, client: httpx.Client) -> Figure:
     return Figure(measure="Gateways, list of 1,000 functions, p50", value=load.p50_ms, unit="ms", target=30, digits=1)
 
 
-def _beside_deployments(running: Platform, client: httpx.Client) -> Iterator[Figure]:
+def _beside_deployments(running: Platform, client: httpx.Client, aws_url: str) -> Iterator[Figure]:
     place = _project(client, "Clouds")
-    _link_to_aws(client, place)
+    _link_to_aws(client, aws_url, place)
     made = [_create(client, place, f"cloud-{number}", REGION) for number in range(PARALLEL)]
     for number in made:
         _await_active(client, f"{place}/functions/{number}")
@@ -162,11 +161,13 @@ def _project(client: httpx.Client, name: str) -> str:
     return f"/api/{slug}/master"
 
 
-def _link_to_aws(client: httpx.Client, place: str) -> None:
+def _link_to_aws(client: httpx.Client, aws_url: str, place: str) -> None:
     connections = _connections(client)
-    begun = _sent(client, "POST", f"{connections}/connect-aws", {"region": REGION})["connectionId"]
-    _sent(client, "POST", f"{connections}/{begun}/complete", {"accountId": ACCOUNT, "accountName": "Bench"})
-    _sent(client, "PATCH", f"/api/projects/{place.split('/')[2]}/connect-cloud/{begun}")
+    begun = _sent(client, "POST", f"{connections}/connect-aws", {"region": REGION})
+    deploy_connector(aws_url, ACCOUNT, begun["externalId"])
+    connection = f"{connections}/{begun['connectionId']}"
+    _sent(client, "POST", f"{connection}/complete", {"accountId": ACCOUNT, "accountName": "Bench"})
+    _sent(client, "PATCH", f"/api/projects/{place.split('/')[2]}/connect-cloud/{begun['connectionId']}")
 
 
 def _connections(client: httpx.Client) -> str:
@@ -202,41 +203,26 @@ def _authorization(client: httpx.Client) -> dict[str, str]:
 
 @contextmanager
 def _moto() -> Iterator[str]:
-    """Run moto's server with the execution role in the customer's account; yield its URL."""
+    """Run moto's server; yield its URL."""
     port = free_port()
     command = ["nice", "-n", str(LOWEST), sys.executable, "-m", "moto.server", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        url = f"http://127.0.0.1:{port}"
-        _make_role(url)
-        yield url
+        _await_answer(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(10)
 
 
-def _make_role(url: str) -> None:
-    def client(service: str, **credentials: str) -> Any:
-        make: Any = boto3.client  # the name of the service is a value
-        return make(service, region_name=REGION, endpoint_url=url, **credentials)
-
+def _await_answer(url: str) -> None:
     deadline = time.monotonic() + READY_S
     while True:
         try:
             httpx.get(url, timeout=1)
-            break
         except httpx.TransportError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-    ours = {name.lower(): value for name, value in AWS_CREDENTIALS.items()}
-    with closing(client("sts", **ours)) as sts:
-        role = f"arn:aws:iam::{ACCOUNT}:role/owner"
-        given = sts.assume_role(RoleArn=role, RoleSessionName="bench")["Credentials"]
-    theirs = {
-        "aws_access_key_id": given["AccessKeyId"],
-        "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
-    }
-    with closing(client("iam", **theirs)) as iam:
-        iam.create_role(RoleName="GatewaysAppLambdaExecutionRole", AssumeRolePolicyDocument="{}")
+        else:
+            return

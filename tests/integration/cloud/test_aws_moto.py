@@ -4,11 +4,9 @@ The whole way on an emulated AWS: the template makes the roles, we enter as one,
 What the emulator does not do faithfully is left to the fake (contracts/gateways.md section 4.6).
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
-from typing import Any
 
-import boto3
 import pytest
 
 from shared.cloud.aws.sessions import AwsConnection, AwsSessions
@@ -16,50 +14,17 @@ from shared.domain.cloud_errors import CloudRefusedError
 from shared.domain.errors import NameTakenError
 from shared.domain.placement import CloudState
 from shared.process.aws_settings import AwsSettings
-from tests.architecture.files import ROOT
 from tests.support.cloud import SPEC, Ground, changed
+from tests.support.emulated_aws import OURS, REGION, client, deploy_connector
 
-TEMPLATE = ROOT / "infrastructure" / "customer-connector.yaml"
 CUSTOMER = "111122223333"
-OURS = "123456789012"
 EXTERNAL_ID = "0123456789abcdef" * 2
-REGION = "eu-west-1"
-
-
-def client(url: str, service: str, **credentials: str) -> Any:
-    make: Any = boto3.client  # the name of the service is a value
-    return make(service, region_name=REGION, endpoint_url=url, **credentials)
-
-
-def inside(url: str, account: str) -> dict[str, str]:
-    """Return credentials of somebody in an account, as its owner has them."""
-    with closing(client(url, "sts")) as sts:
-        given = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/owner", RoleSessionName="owner")["Credentials"]
-    return {
-        "aws_access_key_id": given["AccessKeyId"],
-        "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
-    }
 
 
 @pytest.fixture(scope="module")
-def stack(moto_url: str) -> Iterator[dict[str, str]]:
+def stack(moto_url: str) -> dict[str, str]:
     """The outputs of the stack, deployed in the customer's account."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-            patch.setenv(f"AWS_{name}", "test")
-        with closing(client(moto_url, "cloudformation", **inside(moto_url, CUSTOMER))) as cloudformation:
-            cloudformation.create_stack(
-                StackName="TidemillConnection",
-                TemplateBody=TEMPLATE.read_text(),
-                Capabilities=["CAPABILITY_NAMED_IAM"],
-                Parameters=[
-                    {"ParameterKey": "TrustedAccountId", "ParameterValue": OURS},
-                    {"ParameterKey": "ExternalId", "ParameterValue": EXTERNAL_ID},
-                ],
-            )
-            made = cloudformation.describe_stacks(StackName="TidemillConnection")["Stacks"][0]
-        yield {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    return deploy_connector(moto_url, CUSTOMER, EXTERNAL_ID)
 
 
 @pytest.fixture
@@ -74,7 +39,7 @@ def test_the_stack_makes_the_two_roles(moto_url: str, stack: dict[str, str]) -> 
         "DeployRoleArn": f"arn:aws:iam::{CUSTOMER}:role/GatewaysAppDeployRole",
         "ExecutionRoleArn": f"arn:aws:iam::{CUSTOMER}:role/GatewaysAppLambdaExecutionRole",
     }
-    with closing(client(moto_url, "iam", **inside(moto_url, CUSTOMER))) as iam:
+    with closing(client(moto_url, "iam", CUSTOMER)) as iam:
         deploy = iam.get_role(RoleName="GatewaysAppDeployRole")["Role"]["AssumeRolePolicyDocument"]
         execution = iam.get_role(RoleName="GatewaysAppLambdaExecutionRole")["Role"]["AssumeRolePolicyDocument"]
 
@@ -97,7 +62,7 @@ async def test_a_function_lives_its_life_in_the_customers_account(
     assert seen.code_sha256 == desired.package_sha256
     assert seen.url is not None
     assert seen.url.endswith(f".lambda-url.{REGION}.on.aws/")
-    with closing(client(moto_url, "lambda", **inside(moto_url, CUSTOMER))) as aws:
+    with closing(client(moto_url, "lambda", CUSTOMER)) as aws:
         policy = aws.get_policy(FunctionName="thumbs")["Policy"]
         assert '"FunctionURLAllowPublicAccess"' in policy
         assert '"FunctionURLInvokeAllowPublicAccess"' in policy
@@ -115,7 +80,7 @@ async def test_a_function_lives_its_life_in_the_customers_account(
 
 async def test_a_function_of_somebody_else_keeps_its_name(moto_url: str, ground: Ground) -> None:
     desired = await ground.desired(name="taken")
-    with closing(client(moto_url, "lambda", **inside(moto_url, CUSTOMER))) as aws:
+    with closing(client(moto_url, "lambda", CUSTOMER)) as aws:
         aws.create_function(
             FunctionName="taken",
             Runtime="python3.12",
