@@ -188,11 +188,23 @@ async def resources_of_project(db: Queries, project_id: str) -> int:
     return counted
 
 
+async def resources_of_workspace(db: Queries, account_id: str) -> int:
+    """Return how many functions a workspace has where somebody can still reach them."""
+    counted: int = await db.fetchval(
+        """
+        SELECT count(*) FROM functions f JOIN environments e ON e.id = f.environment_id
+            JOIN projects p ON p.id = e.project_id
+        WHERE f.account_id = $1 AND f.deleted_at IS NULL AND e.deleted_at IS NULL AND p.deleted_at IS NULL
+        """,
+        account_id,
+    )
+    return counted
+
+
 async def require_room(db: Queries, room: Room) -> None:
     """Let one more function be made in a project; raise ``QuotaExceededError`` where the plan allows no more."""
     if room.in_workspace is not None:
-        sql = "SELECT count(*) FROM functions WHERE account_id = $1 AND deleted_at IS NULL"
-        within_plan(await db.fetchval(sql, room.account_id), room.in_workspace, "resources")
+        within_plan(await resources_of_workspace(db, room.account_id), room.in_workspace, "resources")
     if room.in_project is not None:
         within_plan(await resources_of_project(db, room.project_id), room.in_project, "resources per project")
 

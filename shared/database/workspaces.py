@@ -185,8 +185,8 @@ async def usage(db: Queries, workspace_id: str) -> Usage:
     """
     Return what a workspace has now.
 
-    Deleted things do not count, nor connections that are not in use or lead to this installation itself; pending
-    invitations count as members.
+    Deleted things do not count, nor what is left in them, nor connections that are not in use or lead to this
+    installation itself; pending invitations count as members.
     """
     row = await db.fetchrow(
         """
@@ -194,7 +194,10 @@ async def usage(db: Queries, workspace_id: str) -> Usage:
             (SELECT count(*) FROM projects WHERE account_id = $1 AND deleted_at IS NULL) AS projects,
             (SELECT count(*) FROM environments e JOIN projects p ON p.id = e.project_id
              WHERE e.account_id = $1 AND e.deleted_at IS NULL AND p.deleted_at IS NULL) AS environments,
-            (SELECT count(*) FROM functions WHERE account_id = $1 AND deleted_at IS NULL) AS resources,
+            (SELECT count(*) FROM functions f JOIN environments e ON e.id = f.environment_id
+                JOIN projects p ON p.id = e.project_id
+             WHERE f.account_id = $1 AND f.deleted_at IS NULL AND e.deleted_at IS NULL AND p.deleted_at IS NULL)
+                AS resources,
             (SELECT count(*) FROM cloud_connections WHERE account_id = $1 AND deleted_at IS NULL
                 AND status = 'connected' AND provider <> 'local') AS cloud_connections,
             (SELECT count(*) FROM members WHERE account_id = $1)

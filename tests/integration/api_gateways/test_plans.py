@@ -33,3 +33,11 @@ async def test_the_sixth_function_is_refused_on_the_free_plan_until_one_is_delet
         )
         assert sorted(answer.status_code for answer in answers) == [201] * 2 + [403] * 4
         assert len((await ada.get(f"{place}/functions"))["data"]) == 5
+
+        # What is left in a deleted project nobody can reach, nor delete to make room.
+        await ada.send("DELETE", f"/api/projects/{place.split('/')[2]}")
+        usage = f"/api/workspaces/{await ada.workspace()}/usage"
+        assert (await ada.get(usage))["usage"]["resources"]["current"] == 0
+        body = {**FUNCTION, "name": "f0"}
+        await ada.send("POST", f"/api/{await ada.project('Other')}/master/functions", body, status=201)
+        assert (await ada.get(usage))["usage"]["resources"]["current"] == 1
