@@ -17,7 +17,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -158,13 +158,20 @@ def _build_provided(settings: EngineSettings) -> RootFilesystem:
 
 
 def _interpreter(program: Path, version: str, worker: Iterable[Path]) -> Interpreter:
-    with program.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    known = program.stat()
+    sha256 = _sha256(program, (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns))
     digest = hashlib.sha256()
     for path in worker:
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return Interpreter(version=version, sha256=sha256, worker_sha256=digest.hexdigest())
+
+
+@lru_cache(maxsize=16)
+def _sha256(program: Path, _identity: tuple[int, ...]) -> str:
+    """Hash a program, once in the life of this process as long as its file is the same: they have 100 MB each."""
+    with program.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _output(program: Path, *arguments: str) -> str:
