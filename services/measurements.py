@@ -11,6 +11,7 @@ function. Python itself and the packages it loads are not in them.
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -18,13 +19,15 @@ _SERVER = ("services", "shared")
 _RUNNER = ("services/invoker/runtimes",)
 
 
+@cache
 def server() -> str:
-    """Return the digest of the sources of all services; blocks for some 20 ms."""
+    """Return the digest of the sources of all services; blocks for some 20 ms, the first time."""
     return digest_of(_ROOT, _SERVER)
 
 
+@cache
 def runner() -> str:
-    """Return the digest of the files that run beside a function; blocks for a few ms."""
+    """Return the digest of the files that run beside a function; blocks for a few ms, the first time."""
     return digest_of(_ROOT, _RUNNER)
 
 
