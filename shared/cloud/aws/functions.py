@@ -227,33 +227,35 @@ class LambdaFunction:
         except CloudFunctionGoneError:
             return
 
-    async def _change(self, request: Callable[[Any], object], what: str) -> None:
+    async def _change(self, request: Callable[[Any], Mapping[str, Any]], what: str) -> None:
         deadline = time.monotonic() + self._patience.settle_s
         while True:
-            await self._settled(deadline)
             try:
-                await self._call(request, what, deadline_s=CALL_S)
+                configuration = await self._call(request, what, deadline_s=CALL_S)
                 break
             except CloudUnavailableError as error:
-                # Somebody else's change came between our look and our call.
+                # AWS is at another change, or is still making the function.
                 if error.fields.get("issue") != BUSY_ISSUE or time.monotonic() >= deadline:
                     raise
-                await asyncio.sleep(self._patience.first_poll_s)
-        configuration = await self._settled(deadline)
+            await asyncio.sleep(self._patience.first_poll_s)
+            await self._settled(await self._configuration(), deadline)
+        configuration = await self._settled(configuration, deadline)
         if state_of(configuration) is CloudState.FAILED:
             reason = reason_of(configuration) or "no reason given"
             raise CloudRefusedError(f"AWS could not {what}: {reason}", details=reason, issue=FAILED_ISSUE)
 
-    async def _settled(self, deadline: float) -> Mapping[str, Any]:
+    async def _settled(self, configuration: Mapping[str, Any], deadline: float) -> Mapping[str, Any]:
         """Wait until AWS is not at the function, or the deadline has passed; return its configuration then."""
         pause = self._patience.first_poll_s
-        while True:
-            configuration: Mapping[str, Any] = (await self._read())["Configuration"]
-            left = deadline - time.monotonic()
-            if not is_busy(configuration) or left <= 0:
-                return configuration
+        while is_busy(configuration) and (left := deadline - time.monotonic()) > 0:
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, self._patience.longest_poll_s)
+            configuration = await self._configuration()
+        return configuration
+
+    async def _configuration(self) -> Mapping[str, Any]:
+        configuration: Mapping[str, Any] = (await self._read())["Configuration"]
+        return configuration
 
     async def _read(self) -> Mapping[str, Any]:
         """
