@@ -28,6 +28,7 @@ _DIFFERENT = (
     (re.compile(r"\b[0-9a-f]{24}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{40}\b"), "TOKEN"),
     (re.compile(r"\b[0-9a-f]{64,128}\b"), "HEX"),
+    (re.compile(r"\b[0-9a-z]{32}\.lambda-url\b"), "ID.lambda-url"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "MOMENT"),
     (re.compile(r"\d+\.\d+\.\d+"), "VERSION"),

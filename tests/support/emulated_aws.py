@@ -1,9 +1,10 @@
 """
 The accounts of an emulated AWS (moto's server), as their owners see them: what our own credentials never do there.
 
-Our side of the same AWS is ``shared/cloud/aws``.
+Our side of the same AWS is ``shared/cloud/aws``. All emulators of a process are one AWS: use an account of your own.
 """
 
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,27 @@ def client(url: str, service: str, account: str | None = None) -> Any:
 
 def deploy_connector(url: str, account: str, external_id: str) -> dict[str, str]:
     """Deploy the template that lets us into an account; return the outputs of the stack."""
+    return deploy_template(url, account, TEMPLATE, {"TrustedAccountId": OURS, "ExternalId": external_id})
+
+
+def deploy_template(
+    url: str,
+    account: str,
+    template: Path,
+    parameters: Mapping[str, str],
+    *,
+    name: str = "tidemill-connection",
+    capability: str = "CAPABILITY_NAMED_IAM",
+) -> dict[str, str]:
+    """Deploy a template of CloudFormation in an account; return the outputs of the stack."""
     with closing(client(url, "cloudformation", account)) as cloudformation:
         cloudformation.create_stack(
-            StackName="TidemillConnection",
-            TemplateBody=TEMPLATE.read_text(),
-            Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[
-                {"ParameterKey": "TrustedAccountId", "ParameterValue": OURS},
-                {"ParameterKey": "ExternalId", "ParameterValue": external_id},
-            ],
+            StackName=name,
+            TemplateBody=template.read_text(),
+            Capabilities=[capability],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
-        made = cloudformation.describe_stacks(StackName="TidemillConnection")["Stacks"][0]
+        made = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
 
 

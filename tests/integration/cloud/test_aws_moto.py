@@ -17,7 +17,7 @@ from shared.process.aws_settings import AwsSettings
 from tests.support.cloud import SPEC, Ground, changed
 from tests.support.emulated_aws import OURS, REGION, client, deploy_connector
 
-CUSTOMER = "111122223333"
+CUSTOMER = "777788889999"
 EXTERNAL_ID = "0123456789abcdef" * 2
 
 
