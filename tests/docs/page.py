@@ -111,7 +111,7 @@ class Shell:
 def shell(directory: Path, environ: Mapping[str, str]) -> Iterator[Shell]:
     """Give a shell that works in a directory."""
     with _running(["bash", "-uo", "pipefail"], directory, environ) as process:
-        yield Shell(process, lambda code: f"{code}\necho; echo '{_MARK}' $?\n")
+        yield Shell(process, lambda code: f"{code}\nended=$?; echo; echo '{_MARK}' $ended\n")
 
 
 @contextmanager
