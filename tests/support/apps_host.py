@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from secrets import token_hex
 
 import httpx
@@ -40,24 +41,23 @@ http.server.ThreadingHTTPServer(("0.0.0.0", %d), Handler).serve_forever()
 @contextmanager
 def outside_host() -> Iterator[str]:
     """Yield the URL of the host; it is reachable from this machine's own namespace."""
-    name = f"tm{token_hex(3)}"
+    near, far = f"tmn{token_hex(3)}", f"tmf{token_hex(3)}"
     with _alone(), ExitStack() as stack:
         _remove_leftovers()
-        _ip("netns", "add", name)
-        # The pair of interfaces goes with the namespace that one of them is in.
-        stack.callback(_ip, "netns", "del", name)
-        _ip("link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b", "netns", name)
-        _ip("addr", "add", f"{NEAR}/24", "dev", f"{name}a")
-        _ip("link", "set", f"{name}a", "up")
+        server = stack.enter_context(subprocess.Popen(["unshare", "--net", sys.executable, "-c", _SERVER % PORT]))
+        # The pair of interfaces goes with the namespace that one of them is in, and that with the server.
+        stack.callback(server.kill)
+        ours = Path("/proc/self/ns/net").readlink()
+        eventually_sync(lambda: Path(f"/proc/{server.pid}/ns/net").readlink() != ours)
+        _run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", str(server.pid))
+        _run("ip", "addr", "add", f"{NEAR}/24", "dev", near)
+        _run("ip", "link", "set", near, "up")
         for arguments in (
-            ("addr", "add", f"{FAR}/24", "dev", f"{name}b"),
-            ("link", "set", f"{name}b", "up"),
+            ("addr", "add", f"{FAR}/24", "dev", far),
+            ("link", "set", far, "up"),
             ("link", "set", "lo", "up"),
         ):
-            _ip("-n", name, *arguments)
-        server = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", _SERVER % PORT])
-        stack.callback(server.wait, 5)
-        stack.callback(server.kill)
+            _run("nsenter", "-t", str(server.pid), "-n", "ip", *arguments)
         url = f"http://{FAR}:{PORT}"
         _wait(url)
         yield url
@@ -105,6 +105,6 @@ def _wait(url: str) -> None:
             return
 
 
-def _ip(*arguments: str) -> None:
-    run = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=10, check=False)
-    assert run.returncode == 0, f"ip {' '.join(arguments)}: {run.stderr} (these tests need root and iproute2)"
+def _run(*command: str) -> None:
+    run = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    assert run.returncode == 0, f"{' '.join(command)}: {run.stderr} (these tests need root and iproute2)"
