@@ -12,6 +12,7 @@ from shared.domain.ids import is_record_id, new_record_id
 from shared.domain.outcome import Failure, LogLine
 from shared.messages.messages import ApiCall, ApiRequestFinished
 from tests.integration.api_extrahorizon.conftest import Horizon
+from tests.support.eventually import eventually
 
 REQUESTS = "/tasks/v1/apiRequests"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -306,8 +307,15 @@ async def test_27_lines_a_function_writes_are_readable_soon_after_its_answer(hor
     )
     answer = await horizon.call("greeter/orders/7?full=1", "POST", json={"qty": 2})
     record = (await horizon.records(1))[0]
-    shown = (await horizon.admin.get(f"{REQUESTS}/{record['id']}/logs")).json()
 
+    async def lines() -> dict[str, Any]:
+        # They may come with the next batch.
+        found = await horizon.admin.get(f"{REQUESTS}/{record['id']}/logs")
+        assert found.status_code == 200, found.text
+        told: dict[str, Any] = found.json()
+        return told
+
+    shown = await eventually(lines)
     assert answer.status_code == 200
     assert is_record_id(record["id"])
     assert (record["path"], record["method"], record["statusCode"]) == ("/orders/7?full=1", "POST", 200)
