@@ -57,7 +57,7 @@ async def shop(api: Running) -> AsyncIterator[Shop]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def cloud_shop(shop: Shop) -> Shop:
-    """The same, of a project that is linked to AWS."""
+async def cloud_shop(shop: Shop, aws: FakeAws) -> Shop:
+    """The same, of a project that is linked to AWS, where nothing is left to fail."""
     await link_to_aws(shop)
     return shop
