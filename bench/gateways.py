@@ -24,6 +24,7 @@ from bench.functions import create_api_function, package
 from bench.load import wrk
 from bench.scenarios import Figure
 from tests.support import backends, platform
+from tests.support.apps_host import await_answer
 from tests.support.emulated_aws import REGION, deploy_connector
 from tests.support.platform import PASSWORD, Platform, client_of, free_port
 
@@ -208,21 +209,8 @@ def _moto() -> Iterator[str]:
     command = ["nice", "-n", str(LOWEST), sys.executable, "-m", "moto.server", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _await_answer(f"http://127.0.0.1:{port}")
+        await_answer(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(10)
-
-
-def _await_answer(url: str) -> None:
-    deadline = time.monotonic() + READY_S
-    while True:
-        try:
-            httpx.get(url, timeout=1)
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return

@@ -59,7 +59,7 @@ def outside_host() -> Iterator[str]:
         ):
             _run("nsenter", "-t", str(server.pid), "-n", "ip", *arguments)
         url = f"http://{FAR}:{PORT}"
-        _wait(url)
+        await_answer(url)
         yield url
 
 
@@ -92,7 +92,8 @@ def _bound(lock: socket.socket) -> bool:
     return True
 
 
-def _wait(url: str) -> None:
+def await_answer(url: str) -> None:
+    """Wait until whatever is to listen there answers; raise as the last try did when it does not."""
     deadline = time.monotonic() + _START_S
     while True:
         try:
